@@ -1,0 +1,44 @@
+"""``rackwright render``: write every file that any machine of the site will get, or check that the written ones are current."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rackwright.errors import ExitCode
+from rackwright.render.intended import compare, intended_files, write
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("render", help="write every file that any machine of the site will get")
+    parser.add_argument("site", metavar="SITE", help="directory under inventories/, or path of a site.yml")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="default: intended/ beside the site file")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 and show the differences, if any"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render; 0 done (with --check: all current), 1 differences."""
+    output, files = intended_files(args.site, args.output)
+    if not args.check:
+        changed = write(output, files)
+        print(f"{len(files)} files under {output}, {changed} changed")
+        return int(ExitCode.DONE)
+    differences = compare(output, files)
+    for difference in differences:
+        sys.stdout.write(difference)
+    if differences:
+        print(
+            f"{len(differences)} of {len(files)} files under {output} are not current: run 'rackwright render {args.site}'"
+        )
+        return int(ExitCode.NOT_AS_IT_SHOULD_BE)
+    print(f"{len(files)} files under {output} are current")
+    return int(ExitCode.DONE)

@@ -1,0 +1,1 @@
+"""The declarations of all artefacts, one module per consumer; each exports ``ARTEFACTS``."""

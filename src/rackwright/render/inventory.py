@@ -1,0 +1,47 @@
+"""Ansible's own view of a site's variables, for rendering without a playbook."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rackwright.paths import checkout
+
+
+def host_variables(site_file: Path) -> Mapping[str, Mapping[str, Any]]:
+    """Host → its variables from the inventory, ``group_vars`` and ``host_vars``, with Ansible's precedence."""
+    os.environ.setdefault("ANSIBLE_CONFIG", str(checkout() / "ansible.cfg"))
+    from ansible.inventory.manager import InventoryManager  # after the setting above: read at import
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.plugins.loader import init_plugin_loader
+    from ansible.template import Templar
+    from ansible.vars.manager import VariableManager
+
+    init_plugin_loader()
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources=[str(site_file)])
+    manager = VariableManager(loader=loader, inventory=inventory)
+    found: dict[str, Mapping[str, Any]] = {}
+    for host in inventory.get_hosts():
+        variables = manager.get_vars(host=host, include_hostvars=False)
+        found[host.name] = LazyVariables(variables, Templar(loader=loader, variables=variables))
+    return found
+
+
+class LazyVariables(Mapping[str, Any]):
+    """Variables that are templated only when they are asked for."""
+
+    def __init__(self, raw: Mapping[str, Any], templar: Any) -> None:
+        self._raw = raw
+        self._templar = templar
+
+    def __getitem__(self, name: str) -> Any:
+        return self._templar.template(self._raw[name])
+
+    def __iter__(self) -> Any:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
