@@ -1,0 +1,275 @@
+"""The site model: everything that a later stage may know of a site, typed and immutable.
+
+Nothing here reads files. ``to_dict()`` of each class gives JSON-able data (addresses as text, sets as sorted lists).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import PurePath
+from typing import Any, Literal
+
+Purpose = Literal["management", "external", "storage", "oob"]
+InterfaceKind = Literal["physical", "bond", "vlan"]
+Interconnect = Literal["nvlink_bridge", "nvlink", "nvswitch", "none"]
+
+
+def plain(value: Any) -> Any:
+    """Any value of the model as JSON-able data."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, frozenset | set):
+        return sorted(plain(item) for item in value)
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, IPv4Address | IPv4Interface | IPv4Network | PurePath):
+        return str(value)
+    return value
+
+
+@dataclass(frozen=True)
+class Network:
+    """One of the site's networks. ``mtu`` in bytes; ``vlan`` is None where the network is untagged."""
+
+    purpose: Purpose
+    cidr: IPv4Network
+    gateway: IPv4Address | None
+    vlan: int | None
+    mtu: int
+    dhcp_range: tuple[IPv4Address, IPv4Address] | None
+
+
+@dataclass(frozen=True)
+class Bmc:
+    """A server's baseboard management controller (iDRAC), on the oob network."""
+
+    address: IPv4Address
+    mac: str
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A network interface as the operating system sees it.
+
+    ``name`` is the operating system's (``eno1``, ``bond0``, ``bond0.110``); ``network`` is None for a bond's member;
+    ``members`` are a bond's; ``parent`` and ``vlan`` are a VLAN's.
+    """
+
+    name: str
+    network: Purpose | None
+    mac: str
+    address: IPv4Interface | None
+    mtu: int
+    kind: InterfaceKind
+    members: tuple[str, ...] = ()
+    parent: str | None = None
+    vlan: int | None = None
+
+
+@dataclass(frozen=True)
+class Silicon:
+    """The GPUs of a node, all alike.
+
+    ``key`` is the catalogue's (``h100-sxm``), ``product`` the name that nvidia-smi prints; ``memory_mib`` is of one GPU;
+    ``span`` is how many GPUs are linked directly to each other; ``fabric`` says that NVSwitches (and so Fabric Manager) are
+    there.
+    """
+
+    key: str
+    product: str
+    count: int
+    memory_mib: int
+    form_factor: Literal["PCIe", "SXM"]
+    interconnect: Interconnect
+    span: int
+    fabric: bool
+
+    @property
+    def label(self) -> str:
+        """The value of the node label ``nvidia.com/gpu.product``."""
+        return self.product.replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A server with everything that is derived for it. ``unit`` is its lowest rack unit, ``height`` in units."""
+
+    name: str
+    fqdn: str
+    profile: str
+    product: str
+    roles: frozenset[str]
+    rack: str
+    unit: int
+    height: int
+    service_tag: str
+    bmc: Bmc
+    interfaces: tuple[Interface, ...]
+    gpus: Silicon | None
+
+    @property
+    def address(self) -> IPv4Address:
+        """The management address: ssh, Kubernetes' node address."""
+        interface = self.interface("management")
+        if interface is None or interface.address is None:
+            raise LookupError(f"{self.name} has no management address")
+        return interface.address.ip
+
+    def interface(self, purpose: str) -> Interface | None:
+        """The interface that carries the network's address, or None where the node isn't on that network."""
+        return next((i for i in self.interfaces if i.network == purpose), None)
+
+    @property
+    def is_head(self) -> bool:
+        return "head" in self.roles
+
+    @property
+    def is_control_plane(self) -> bool:
+        return "control_plane" in self.roles
+
+    @property
+    def is_gpu_worker(self) -> bool:
+        return "gpu_worker" in self.roles
+
+    @property
+    def is_kubernetes(self) -> bool:
+        return self.is_control_plane or self.is_gpu_worker
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able, with ``address`` added."""
+        return {**plain(self), "address": str(self.address)}
+
+
+@dataclass(frozen=True)
+class SwitchPort:
+    """A port of a switch. ``peer`` is ``device:port`` of what is plugged in, or None."""
+
+    name: str
+    speed_gbps: int
+    peer: str | None
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A switch; ``address`` is its management port's on the oob network."""
+
+    name: str
+    product: str
+    address: IPv4Address
+    rack: str
+    unit: int
+    height: int
+    ports: tuple[SwitchPort, ...]
+
+
+@dataclass(frozen=True)
+class CableEnd:
+    """One end of a cable: the device's name and its port (``ocp1`` of a server, ``ethernet1/1/1`` of a switch)."""
+
+    device: str
+    port: str
+
+
+@dataclass(frozen=True)
+class Cable:
+    """A cable; ends in the order of their names."""
+
+    a: CableEnd
+    b: CableEnd
+    speed_gbps: int
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model under the name by which clients ask for it. ``gpus`` per replica; ``vip`` on the external network."""
+
+    name: str
+    model: str
+    replicas: int
+    gpus: int
+    profiles: tuple[str, ...]
+    vip: IPv4Address
+    http_port: int = 8000
+    grpc_port: int = 8001
+
+
+@dataclass(frozen=True)
+class Access:
+    """How the nodes are reached: ssh user, and public keys to be authorised beside those already there."""
+
+    user: str
+    authorized_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SiteModel:
+    """A whole site. Nodes, switches, cables and served models are ordered by name."""
+
+    name: str
+    domain: str
+    release: str
+    timezone: str
+    distribution: str
+    path: str
+    networks: Mapping[str, Network]
+    nodes: tuple[Node, ...]
+    switches: tuple[Switch, ...]
+    cables: tuple[Cable, ...]
+    api_vip: IPv4Address
+    api_port: int
+    api_fqdn: str
+    mirror_fqdn: str
+    registry: str
+    dns_servers: tuple[IPv4Address, ...]
+    dns_upstreams: tuple[IPv4Address, ...]
+    ntp_servers: tuple[IPv4Address, ...]
+    ntp_upstreams: tuple[str, ...]
+    pod_cidr: IPv4Network
+    service_cidr: IPv4Network
+    cluster_dns: IPv4Address
+    serving: tuple[ServedModel, ...]
+    serving_range: tuple[IPv4Address, IPv4Address] | None
+    access: Access
+    versions: Mapping[str, str]
+
+    def node(self, name: str) -> Node:
+        """The node of that name; KeyError where there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(f"site {self.name} has no node {name}")
+
+    @property
+    def head(self) -> Node:
+        """The head node."""
+        return next(node for node in self.nodes if node.is_head)
+
+    @property
+    def control_planes(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes if node.is_control_plane)
+
+    @property
+    def gpu_workers(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes if node.is_gpu_worker)
+
+    @property
+    def kubernetes_nodes(self) -> tuple[Node, ...]:
+        """Control planes and GPU workers."""
+        return tuple(node for node in self.nodes if node.is_kubernetes)
+
+    @property
+    def default_route(self) -> Network | None:
+        """The network whose gateway is the nodes' way out: external, else management, else none (air-gapped)."""
+        for purpose in ("external", "management"):
+            network = self.networks.get(purpose)
+            if network is not None and network.gateway is not None:
+                return network
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole model as JSON-able data."""
+        return {**plain(self), "nodes": [node.to_dict() for node in self.nodes]}

@@ -1,0 +1,232 @@
+"""The derivation: a faultless intent and the catalogue in, the site model out."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface
+from types import MappingProxyType
+from typing import cast
+
+from rackwright import catalog
+from rackwright.derive.model import (
+    Access,
+    Bmc,
+    Cable,
+    CableEnd,
+    Interconnect,
+    Interface,
+    Network,
+    Node,
+    Purpose,
+    ServedModel,
+    Silicon,
+    SiteModel,
+    Switch,
+    SwitchPort,
+)
+from rackwright.intent import schema
+
+API_PORT = 8443
+REGISTRY_PORT = 5000
+BOND = "bond0"
+BOND_PORTS = ("ocp1", "ocp2")
+
+
+def derive(intent: schema.SiteFile, path: str) -> SiteModel:
+    """The model of a site that the rules found nothing wrong with. ``path`` is recorded as the site's own."""
+    site = intent.site
+    networks = derive_networks(intent.networks)
+    nodes = tuple(
+        derive_node(server, site.domain, networks) for server in sorted(intent.servers, key=lambda s: s.name)
+    )
+    cables = derive_cables(intent)
+    heads = tuple(node.address for node in nodes if node.is_head)
+    return SiteModel(
+        name=site.name,
+        domain=site.domain,
+        release=site.release,
+        timezone=site.timezone,
+        distribution=site.distribution,
+        path=path,
+        networks=MappingProxyType(networks),
+        nodes=nodes,
+        switches=tuple(_switch(switch, cables) for switch in sorted(intent.switches, key=lambda s: s.name)),
+        cables=cables,
+        api_vip=intent.kubernetes.api_vip,
+        api_port=API_PORT,
+        api_fqdn=f"api.{site.domain}",
+        mirror_fqdn=f"mirror.{site.domain}",
+        registry=f"registry.{site.domain}:{REGISTRY_PORT}",
+        dns_servers=heads,
+        dns_upstreams=intent.dns.upstreams,
+        ntp_servers=heads,
+        ntp_upstreams=intent.ntp.upstreams,
+        pod_cidr=intent.kubernetes.pod_cidr,
+        service_cidr=intent.kubernetes.service_cidr,
+        cluster_dns=intent.kubernetes.service_cidr[10],
+        serving=derive_serving(intent.serving),
+        serving_range=intent.serving.vip_range if intent.serving else None,
+        access=Access(intent.access.user, intent.access.authorized_keys),
+        versions=MappingProxyType(dict(catalog.releases()[site.release].versions)),
+    )
+
+
+def derive_networks(networks: schema.Networks) -> dict[str, Network]:
+    """The stated networks by purpose, in the grammar's order."""
+    stated = (
+        (purpose, cast("schema.Network | None", getattr(networks, purpose))) for purpose in schema.PURPOSES
+    )
+    return {
+        purpose: Network(cast("Purpose", purpose), net.cidr, net.gateway, net.vlan, net.mtu, net.dhcp_range)
+        for purpose, net in stated
+        if net is not None
+    }
+
+
+def derive_node(server: schema.Server, domain: str, networks: dict[str, Network]) -> Node:
+    """A server with its interfaces and GPUs."""
+    facts = catalog.servers()[server.profile]
+    return Node(
+        name=server.name,
+        fqdn=f"{server.name}.{domain}",
+        profile=server.profile,
+        product=facts.product,
+        roles=frozenset(server.roles),
+        rack=server.rack,
+        unit=server.unit,
+        height=facts.height,
+        service_tag=server.service_tag,
+        bmc=Bmc(server.bmc.address, server.bmc.mac),
+        interfaces=_interfaces(server, networks),
+        gpus=derive_silicon(server),
+    )
+
+
+def derive_silicon(server: schema.Server) -> Silicon | None:
+    """The GPUs of a server: the profile's usual ones, or those stated."""
+    options = catalog.servers()[server.profile].gpus
+    if not options:
+        return None
+    option, count = options[0], options[0].counts[0]
+    if server.gpus is not None:
+        stated = server.gpus
+        option, count = next(o for o in options if o.product == stated.product), stated.count
+    gpu = catalog.gpus()[option.product]
+    return Silicon(
+        key=option.product,
+        product=gpu.product,
+        count=count,
+        memory_mib=gpu.memory_mib,
+        form_factor=gpu.form_factor,
+        interconnect=cast("Interconnect", option.interconnect),
+        span=min(option.span, count),
+        fabric=option.interconnect == "nvswitch",
+    )
+
+
+def _interfaces(server: schema.Server, networks: dict[str, Network]) -> tuple[Interface, ...]:
+    """LOM on oob; ocp1 and ocp2 bonded, management untagged on the bond, external and storage tagged above it."""
+    facts = catalog.servers()[server.profile].ports
+    result: list[Interface] = []
+    if "lom1" in server.ports:
+        oob = networks["oob"]
+        result.append(_carrying(facts["lom1"].interface, oob, server.ports["lom1"].mac, server.addresses.oob))
+    members = tuple(name for name in BOND_PORTS if name in server.ports)
+    tagged = [
+        networks[p]
+        for p in ("external", "storage")
+        if p in networks and getattr(server.addresses, p) is not None
+    ]
+    management = networks["management"]
+    # A VLAN's packets pass the bond: it takes the largest of them.
+    mtu = max(network.mtu for network in (management, *tagged))
+    for name in members:
+        result.append(Interface(facts[name].interface, None, server.ports[name].mac, None, mtu, "physical"))
+    mac = server.ports[members[0]].mac
+    result.append(
+        Interface(
+            name=BOND,
+            network="management",
+            mac=mac,
+            address=_on(management, server.addresses.management),
+            mtu=mtu,
+            kind="bond",
+            members=tuple(facts[name].interface for name in members),
+        )
+    )
+    for network in tagged:
+        address = _on(network, cast("IPv4Address", getattr(server.addresses, network.purpose)))
+        name = f"{BOND}.{network.vlan}"
+        result.append(
+            Interface(name, network.purpose, mac, address, network.mtu, "vlan", (), BOND, network.vlan)
+        )
+    return tuple(result)
+
+
+def _carrying(name: str, network: Network, mac: str, address: IPv4Address | None) -> Interface:
+    on = _on(network, address) if address is not None else None
+    return Interface(name, network.purpose, mac, on, network.mtu, "physical")
+
+
+def _on(network: Network, address: IPv4Address) -> IPv4Interface:
+    return IPv4Interface((address, network.cidr.prefixlen))
+
+
+def derive_cables(intent: schema.SiteFile) -> tuple[Cable, ...]:
+    """Every cable that the site states, once, ordered by its ends."""
+    speeds = {switch.name: catalog.switches()[switch.product].speeds() for switch in intent.switches}
+    cables: list[Cable] = []
+    for server in intent.servers:
+        facts = catalog.servers()[server.profile].ports
+        for name, port in server.ports.items():
+            if port.switch is not None and port.port is not None:
+                speed = min(facts[name].speed_gbps, speeds[port.switch][port.port])
+                cables.append(_cable(CableEnd(server.name, name), CableEnd(port.switch, port.port), speed))
+    for link in intent.interconnects:
+        one, other = link.switches
+        for name in link.ports:
+            speed = min(speeds[one][name], speeds[other][name])
+            cables.append(_cable(CableEnd(one, name), CableEnd(other, name), speed))
+    return tuple(sorted(cables, key=lambda c: (_end(c.a), _end(c.b))))
+
+
+def _end(end: CableEnd) -> tuple[str, str, int]:
+    stem, _, number = end.port.rpartition("/")
+    return end.device, stem, int(number) if stem else 0
+
+
+def _cable(one: CableEnd, other: CableEnd, speed: int) -> Cable:
+    a, b = sorted((one, other), key=lambda end: (end.device, end.port))
+    return Cable(a, b, speed)
+
+
+def _switch(switch: schema.Switch, cables: tuple[Cable, ...]) -> Switch:
+    facts = catalog.switches()[switch.product]
+    peers: dict[str, str] = {}
+    for cable in cables:
+        for end, far in ((cable.a, cable.b), (cable.b, cable.a)):
+            if end.device == switch.name:
+                peers[end.port] = f"{far.device}:{far.port}"
+    ports = tuple(SwitchPort(name, speed, peers.get(name)) for name, speed in facts.speeds().items())
+    return Switch(switch.name, facts.product, switch.address, switch.rack, switch.unit, facts.height, ports)
+
+
+def derive_serving(serving: schema.Serving | None) -> tuple[ServedModel, ...]:
+    """The served models; those without a stated address get the free ones of the range in the order of their names."""
+    if serving is None:
+        return ()
+    taken = {service.vip for service in serving.models}
+    first, last = serving.vip_range
+    free = (
+        IPv4Address(number) for number in range(int(first), int(last) + 1) if IPv4Address(number) not in taken
+    )
+    return tuple(
+        ServedModel(
+            name=service.name,
+            model=service.model,
+            replicas=service.replicas,
+            gpus=service.gpus,
+            profiles=tuple(sorted(set(service.profiles))),
+            vip=service.vip if service.vip is not None else next(free),
+        )
+        for service in sorted(serving.models, key=lambda s: s.name)
+    )

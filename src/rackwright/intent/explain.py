@@ -1,0 +1,163 @@
+"""pydantic's errors in the words of a site engineer, at the place in the file, with a hint."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from rackwright.errors import Finding
+from rackwright.intent.document import Document, Path_
+
+_KINDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a block of 'key: value' lines",
+    "model_type": "a block of 'key: value' lines",
+    "model_attributes_type": "a block of 'key: value' lines",
+    "ip_v4_address": "an IPv4 address",
+}
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """A hint that names the choice most like the word, or else all of them."""
+    known = sorted(choices)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known here: {', '.join(known)}" if known else ""
+
+
+def findings_of(
+    document: Document, errors: Iterable[ErrorDetails], root: type[BaseModel], at: Path_ = ()
+) -> list[Finding]:
+    """One finding for each of pydantic's errors; ``root`` is the model that was validated, ``at`` its place."""
+    return [_finding(document, error, root, at) for error in errors]
+
+
+def _finding(document: Document, error: ErrorDetails, root: type[BaseModel], at: Path_) -> Finding:
+    loc: Path_ = error["loc"]
+    path = (*at, *loc)
+    kind, value = error["type"], error["input"]
+    context: Mapping[str, Any] = error.get("ctx", {})
+    name = _name(loc)
+    described = _describe(root, loc)
+    if kind == "missing":
+        if isinstance(loc[-1], int):
+            return document.finding(
+                "wrong-type", path[:-1], f"{_name(loc[:-1])} needs {loc[-1] + 1} values", described
+            )
+        hint = f"add '{loc[-1]}': {described}"
+        return document.finding(
+            "missing-field", path, f"{name} is missing{_of(document, path)}", hint, key=True
+        )
+    if kind == "extra_forbidden":
+        hint = did_you_mean(str(loc[-1]), _fields(root, loc[:-1]))
+        return document.finding(
+            "unknown-field", path, f"{name} is not a field{_of(document, path)}", hint, key=True
+        )
+    if value is None:
+        return document.finding("no-value", path, f"{name} has no value", described)
+    if kind == "value_error":
+        fault = context.get("error")
+        return document.finding("bad-value", path, f"{name}: {fault}", getattr(fault, "hint", described))
+    if kind == "literal_error":
+        choices = [
+            part.strip(" '") for part in str(context.get("expected", "")).replace(" or ", ", ").split(",")
+        ]
+        return document.finding(
+            "unknown-value", path, f"{name}: unknown value {_quote(value)}", did_you_mean(str(value), choices)
+        )
+    if kind in _KINDS:
+        return document.finding(
+            "wrong-type", path, f"{name} must be {_KINDS[kind]}, not {_quote(value)}", described
+        )
+    if kind in ("greater_than_equal", "less_than_equal"):
+        limit = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
+        return document.finding(
+            "out-of-range", path, f"{name} must be {limit}, not {_quote(value)}", described
+        )
+    if kind == "too_short":
+        return document.finding(
+            "wrong-type", path, f"{name} needs at least {context.get('min_length')} entry", described
+        )
+    if kind == "too_long":
+        return document.finding(
+            "wrong-type", path, f"{name} takes at most {context.get('max_length')} entries", described
+        )
+    if kind == "string_pattern_mismatch":
+        return document.finding("bad-value", path, f"{name}: {_quote(value)} is not valid", described)
+    return document.finding("bad-value", path, f"{name}: {error['msg']}", described)
+
+
+def _name(loc: Path_) -> str:
+    words = [str(step) for step in loc if isinstance(step, str)]
+    return f"'{words[-1]}'" if words else "the file"
+
+
+def _of(document: Document, path: Path_) -> str:
+    owner = document.dotted(path[:-1])
+    return f" of {owner}" if owner else ""
+
+
+def _quote(value: object) -> str:
+    if isinstance(value, dict):
+        return "a block"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return f"'{value}'"
+
+
+def _describe(root: type[BaseModel], loc: Path_) -> str:
+    """The documentation of the innermost field on the way to ``loc``."""
+    found = ""
+    for end in range(len(loc) + 1):
+        info = _info(root, loc[:end])
+        if info is not None and info.description:
+            found = info.description
+    return found
+
+
+def _info(root: type[BaseModel], loc: Path_) -> FieldInfo | None:
+    if not loc or not isinstance(loc[-1], str):
+        return None
+    owner = _model(root, loc[:-1])
+    return owner.model_fields.get(loc[-1]) if owner else None
+
+
+def _fields(root: type[BaseModel], loc: Path_) -> list[str]:
+    owner = _model(root, loc)
+    return list(owner.model_fields) if owner else []
+
+
+def _model(root: type[BaseModel], loc: Path_) -> type[BaseModel] | None:
+    """The grammar's class at ``loc``, or None where something else stands there."""
+    here: Any = root
+    for step in loc:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            info = here.model_fields.get(str(step))
+            here = info.annotation if info else None
+        else:
+            arguments = typing.get_args(here)
+            here = (
+                arguments[-1]
+                if isinstance(step, str) and arguments
+                else (arguments[0] if arguments else None)
+            )
+        here = _bare(here)
+    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+
+
+def _bare(annotation: Any) -> Any:
+    """The annotation without ``| None``."""
+    choices = [part for part in typing.get_args(annotation) if part is not type(None)]
+    return choices[0] if type(None) in typing.get_args(annotation) and len(choices) == 1 else annotation

@@ -1,0 +1,356 @@
+"""The grammar of a site file. Each field's description is also its documentation (docs/reference/site.md)."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+Profile = Literal["r660", "r760xa", "xe8640", "xe9680"]
+Role = Literal["head", "control_plane", "gpu_worker"]
+PURPOSES = ("management", "external", "storage", "oob")
+
+
+class FieldFault(ValueError):
+    """A value that is wrong in itself; ``hint`` says how it should look."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def _matching(pattern: str, what: str, hint: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise FieldFault(f"'{value}' is not {what}", hint)
+        return value
+
+    return AfterValidator(check)
+
+
+def _address_range(value: object) -> object:
+    """``first-last`` as a pair of addresses."""
+    if not isinstance(value, str):
+        return value
+    hint = "write it as first-last, such as 10.0.0.100-10.0.0.199"
+    parts = [part.strip() for part in value.split("-")]
+    if len(parts) != 2:
+        raise FieldFault(f"'{value}' is not a range of addresses", hint)
+    try:
+        first, last = IPv4Address(parts[0]), IPv4Address(parts[1])
+    except ValueError as error:
+        raise FieldFault(f"'{value}' is not a range of addresses: {error}", hint) from None
+    if last < first:
+        raise FieldFault(f"the range '{value}' ends before it begins", "put the lower address first")
+    return first, last
+
+
+def _network(value: object) -> object:
+    """A network; an address with host bits set is refused with the network that it lies in."""
+    if not isinstance(value, str):
+        return value
+    if "/" not in value:
+        raise FieldFault(f"'{value}' has no prefix length", f"write it as network/length, such as {value}/24")
+    try:
+        return IPv4Network(value)
+    except ValueError:
+        pass
+    try:
+        lying_in = IPv4Network(value, strict=False)
+    except ValueError:
+        raise FieldFault(
+            f"'{value}' is not an IPv4 network", "write it as network/length, such as 10.0.0.0/24"
+        ) from None
+    raise FieldFault(f"'{value}' is an address within a network, not the network", f"write {lying_in}")
+
+
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+Name = Annotated[
+    str,
+    _matching(
+        _LABEL,
+        "a valid DNS name",
+        "use lower-case letters, digits and hyphens; at most 63, no hyphen at either end",
+    ),
+]
+Domain = Annotated[
+    str,
+    Field(max_length=200),
+    _matching(
+        rf"{_LABEL}(\.{_LABEL})+",
+        "a valid domain name",
+        "use lower-case labels joined by dots, such as dc1.example",
+    ),
+]
+Host = Annotated[
+    str,
+    _matching(
+        r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?",
+        "a host name or address",
+        "such as ntp1.example or 192.0.2.1",
+    ),
+]
+Mac = Annotated[
+    str,
+    _matching(
+        r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}",
+        "a MAC address",
+        "write six pairs of hex digits, such as b0:7b:25:00:00:01",
+    ),
+    AfterValidator(str.lower),
+]
+ServiceTag = Annotated[
+    str,
+    _matching(
+        r"[0-9A-Za-z]{7}", "a service tag", "it is the 7 letters and digits on the server's pull-out tag"
+    ),
+    AfterValidator(str.upper),
+]
+Rack = Annotated[
+    str,
+    _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", "a rack's name", "use letters, digits, '-', '_' or '.'"),
+]
+PublicKey = Annotated[
+    str,
+    _matching(
+        r"(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?",
+        "an ssh public key",
+        "paste the one line of the .pub file; never a private key",
+    ),
+]
+Network4 = Annotated[IPv4Network, BeforeValidator(_network)]
+AddressRange = Annotated[tuple[IPv4Address, IPv4Address], BeforeValidator(_address_range)]
+Unit = Annotated[int, Field(ge=1, le=52)]
+
+
+class Strict(BaseModel):
+    """Base of the grammar: unknown fields are errors, values don't change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Site(Strict):
+    """The site as a whole."""
+
+    name: Name = Field(description="The site's name; names its reports and its lab.")
+    domain: Domain = Field(description="DNS domain of every node and service; the head node answers for it.")
+    release: str = Field(description="The tested set of versions to install: a file of catalog/releases.")
+    timezone: str = Field(
+        "Etc/UTC", pattern=r"^[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", description="The nodes' time zone."
+    )
+    distribution: str = Field(
+        "debian-13", description="The nodes' operating system: a key of catalog/distributions.yml."
+    )
+
+
+class Network(Strict):
+    """A network of the site."""
+
+    cidr: Network4 = Field(description="The network and its prefix length, such as 10.40.0.0/24.")
+    gateway: IPv4Address | None = Field(
+        None, description="The router's address; left out where the network has none."
+    )
+    vlan: int | None = Field(
+        None,
+        ge=1,
+        le=4094,
+        description="VLAN tag; management and oob reach the servers untagged and need none.",
+    )
+    mtu: int = Field(1500, ge=1280, le=9216, description="Largest packet in bytes.")
+    dhcp_range: AddressRange | None = Field(
+        None, description="first-last: addresses for servers that boot for the first time (oob only)."
+    )
+
+
+class Networks(Strict):
+    """The site's networks by purpose."""
+
+    management: Network = Field(
+        description="ssh, installation and Kubernetes between the nodes; untagged on the bond."
+    )
+    external: Network = Field(
+        description="The data centre's: where users reach the served models; tagged on the bond."
+    )
+    storage: Network | None = Field(
+        None, description="To external storage, where there is any; tagged on the bond."
+    )
+    oob: Network = Field(
+        description="Out of band: BMCs, switches' management ports, PXE over the LOM; untagged."
+    )
+
+
+class Access(Strict):
+    """How the nodes are reached by ssh."""
+
+    user: str = Field(
+        "root",
+        pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
+        description="The ssh user; other than root it needs sudo.",
+    )
+    authorized_keys: tuple[PublicKey, ...] = Field(
+        (), description="Public keys to authorise beside those already there."
+    )
+
+
+class Dns(Strict):
+    """Name service. The head node answers for the site's domain."""
+
+    upstreams: tuple[IPv4Address, ...] = Field(
+        (), description="Resolvers for all other names; none: the site is air-gapped."
+    )
+
+
+class Ntp(Strict):
+    """Time. The head node is the nodes' time server."""
+
+    upstreams: tuple[Host, ...] = Field(
+        (), description="The head node's own time servers; none: its clock is the reference."
+    )
+
+
+class Kubernetes(Strict):
+    """The cluster."""
+
+    api_vip: IPv4Address = Field(
+        description="The API's address, held by one control plane at a time (management network)."
+    )
+    pod_cidr: Network4 = Field(description="Addresses of pods; each node takes a /24 of it.")
+    service_cidr: Network4 = Field(description="Addresses of services within the cluster.")
+
+
+class Switch(Strict):
+    """A switch."""
+
+    name: Name = Field(description="The switch's name, by which servers' ports refer to it.")
+    product: str = Field(description="A key of catalog/switches.yml.")
+    rack: Rack = Field(description="The rack it stands in.")
+    unit: Unit = Field(description="The lowest rack unit that it takes, counted from the bottom.")
+    address: IPv4Address = Field(description="Its management port's address on the oob network.")
+
+
+class Interconnect(Strict):
+    """Cables between two switches."""
+
+    switches: tuple[Name, Name] = Field(description="The two switches' names.")
+    ports: tuple[str, ...] = Field(
+        min_length=1, description="The ports that are connected: the same at both ends."
+    )
+
+
+class Bmc(Strict):
+    """A server's iDRAC. Its credentials belong into the vault, not here."""
+
+    address: IPv4Address = Field(description="Its address on the oob network.")
+    mac: Mac = Field(description="Its MAC address.")
+
+
+class Port(Strict):
+    """A network port of a server, and where its cable goes."""
+
+    mac: Mac = Field(description="The port's MAC address.")
+    switch: Name | None = Field(
+        None, description="The switch at the other end; left out for the 1 GbE oob network's own."
+    )
+    port: str | None = Field(
+        None, description="The switch's port, by the switch's own name for it: ethernet1/1/1."
+    )
+
+
+class Addresses(Strict):
+    """A server's address on each network."""
+
+    management: IPv4Address = Field(description="On the management network: ssh and Kubernetes.")
+    external: IPv4Address | None = Field(None, description="On the external network; needed on GPU workers.")
+    storage: IPv4Address | None = Field(None, description="On the storage network.")
+    oob: IPv4Address | None = Field(
+        None, description="Of the LOM on the oob network: given out by DHCP for PXE."
+    )
+
+
+class Gpus(Strict):
+    """GPUs other than the profile's usual ones."""
+
+    product: str = Field(description="A key of catalog/gpus.yml that the profile takes, such as l40.")
+    count: int = Field(ge=1, le=16, description="How many.")
+
+
+class Server(Strict):
+    """A server."""
+
+    name: Name = Field(description="Host name without the domain.")
+    profile: Profile = Field(
+        description="The validated configuration that it was bought as: tables 4 to 7 of the design."
+    )
+    roles: tuple[Role, ...] = Field(
+        min_length=1, description="What it is for: head, control_plane, gpu_worker."
+    )
+    rack: Rack = Field(description="The rack it stands in.")
+    unit: Unit = Field(description="The lowest rack unit that it takes, counted from the bottom.")
+    service_tag: ServiceTag = Field(
+        description="Dell's service tag: it tells the machines apart before they have addresses."
+    )
+    bmc: Bmc = Field(description="The iDRAC.")
+    addresses: Addresses = Field(description="The server's addresses by network.")
+    ports: dict[str, Port] = Field(
+        description="Network ports by the profile's names (lom1, ocp1, ocp2 …); ocp1 and ocp2 make the bond."
+    )
+    gpus: Gpus | None = Field(
+        None, description="Only where the GPUs are other than the profile's usual ones."
+    )
+
+
+class ModelService(Strict):
+    """A model as users see it."""
+
+    name: Name = Field(description="The name by which clients ask for it; names its Service too.")
+    model: str = Field(description="What is served: a key of catalog/models.yml.")
+    replicas: int = Field(1, ge=1, le=64, description="How many copies answer side by side.")
+    gpus: int = Field(1, ge=1, le=16, description="GPUs of each replica, all in one server.")
+    profiles: tuple[Profile, ...] = Field(min_length=1, description="The kinds of server that it may run on.")
+    vip: IPv4Address | None = Field(
+        None,
+        description="Its address; left out, the free ones of vip_range are given out in the order of the names.",
+    )
+
+
+class Serving(Strict):
+    """The inference service."""
+
+    vip_range: AddressRange = Field(
+        description="first-last: addresses of the external network for served models."
+    )
+    models: tuple[ModelService, ...] = Field((), description="The models to serve.")
+
+
+class SiteFile(Strict):
+    """A site file: one site, stated once."""
+
+    plugin: Literal["rackwright_site"] = Field(
+        description="Always rackwright_site: it makes the file an Ansible inventory."
+    )
+    site: Site = Field(description="The site as a whole.")
+    networks: Networks = Field(description="The networks by purpose.")
+    access: Access = Field(Access(), description="How the nodes are reached.")
+    dns: Dns = Field(Dns(), description="Name service.")
+    ntp: Ntp = Field(Ntp(), description="Time.")
+    kubernetes: Kubernetes = Field(description="The cluster.")
+    switches: tuple[Switch, ...] = Field((), description="The switches.")
+    interconnects: tuple[Interconnect, ...] = Field((), description="Cables between switches.")
+    servers: tuple[Server, ...] = Field(
+        (), description="The servers; more of them may stand in racks/*.yml beside the file."
+    )
+    serving: Serving | None = Field(
+        None, description="The inference service; left out, the cluster serves nothing yet."
+    )
+
+
+class RackFile(Strict):
+    """A file of racks/ beside the site file: part of a large site."""
+
+    switches: tuple[Switch, ...] = Field((), description="Switches of the rack.")
+    interconnects: tuple[Interconnect, ...] = Field((), description="Cables between switches.")
+    servers: tuple[Server, ...] = Field((), description="Servers of the rack.")

@@ -1,0 +1,1 @@
+"""What must hold in a site beyond its grammar: one class a rule."""

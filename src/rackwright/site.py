@@ -1,0 +1,88 @@
+"""A site from its file to its model: the one entrance for everything that works on a site."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from rackwright.derive.model import Node, SiteModel, plain
+from rackwright.derive.site import derive
+from rackwright.errors import Finding, SiteError, UsageError
+from rackwright.intent.load import load_intent
+from rackwright.intent.schema import SiteFile
+from rackwright.paths import checkout
+from rackwright.rules.engine import check
+
+FILE = "site.yml"
+
+
+def resolve_site(site: str | Path) -> Path:
+    """The site file that ``site`` means: a file, a directory with a site.yml, or a name under inventories/.
+
+    Raises UsageError where there is none.
+    """
+    known = sorted(path.parent.name for path in (checkout() / "inventories").glob(f"*/{FILE}"))
+    for candidate in (Path(site), checkout() / site, checkout() / "inventories" / site):
+        if candidate.is_file():
+            return candidate
+        if (candidate / FILE).is_file():
+            return candidate / FILE
+    raise UsageError(
+        f"no site at '{site}': neither a site file nor a directory with a {FILE}",
+        f"name one of inventories/: {', '.join(known)}; or give the path of a {FILE}",
+    )
+
+
+def validate(site: str | Path) -> tuple[SiteModel | None, list[Finding]]:
+    """The model (None where there are errors) and all findings, warnings too, in the order of the file."""
+    path = resolve_site(site)
+    intent, findings = load_intent(path)
+    findings = sorted(
+        [*findings, *check(intent)], key=lambda f: (f.file, f.line, f.column, f.rule, f.message)
+    )
+    if any(finding.severity == "error" for finding in findings):
+        return None, findings
+    return derive(SiteFile.model_validate(intent.document.data), str(path.resolve())), findings
+
+
+def load_site(site: str | Path) -> SiteModel:
+    """The model of a site. Raises SiteError with every error that its files have, UsageError where there is no site."""
+    model, findings = validate(site)
+    if model is None:
+        raise SiteError([finding for finding in findings if finding.severity == "error"])
+    return model
+
+
+def host_groups(model: SiteModel) -> dict[str, list[str]]:
+    """Ansible's groups and the names of their hosts: by role, Kubernetes, profile and rack."""
+    groups: dict[str, list[str]] = {"head": [], "control_plane": [], "gpu_worker": [], "kubernetes": []}
+    for node in model.nodes:
+        kubernetes = ["kubernetes"] if node.is_kubernetes else []
+        names = [*sorted(node.roles), *kubernetes, f"profile_{node.profile}", f"rack_{node.rack}"]
+        for name in names:
+            groups.setdefault(re.sub(r"[^A-Za-z0-9_]", "_", name), []).append(node.name)
+    return groups
+
+
+def site_variables(model: SiteModel) -> dict[str, Any]:
+    """Ansible's variables of the whole site, in group ``all``, where ``group_vars/all`` may change them."""
+    return {
+        "ansible_user": model.access.user,
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "rackwright_site": model.path,
+        "rackwright_site_name": model.name,
+        "rackwright_domain": model.domain,
+        "rackwright_release": model.release,
+        "rackwright_versions": dict(model.versions),
+        "rackwright_networks": plain(model.networks),
+        "rackwright_api": {"vip": str(model.api_vip), "port": model.api_port, "fqdn": model.api_fqdn},
+        "rackwright_mirror": model.mirror_fqdn,
+        "rackwright_registry": model.registry,
+        "rackwright_serving": plain(model.serving),
+    }
+
+
+def host_variables(model: SiteModel, node: Node) -> dict[str, Any]:
+    """Ansible's variables of one host."""
+    return {"ansible_host": str(node.address), "rackwright_node": node.to_dict()}
