@@ -1,0 +1,3 @@
+module rackwright.example/packaging/pause
+
+go 1.26.0

@@ -1,0 +1,75 @@
+"""The builder's signing key: made once, kept beside the cache, never put into a bundle."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from rackwright.errors import RunFailure
+
+NAME = "Rackwright bundle signing"
+
+
+class SigningKey:
+    """An Ed25519 key in a GnuPG home of its own; no agent is left running."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def _gpg(self, arguments: Sequence[str | Path], **options: object) -> bytes:
+        argv = ["gpg", "--homedir", str(self.home), "--batch", "--yes", "--no-tty", *map(str, arguments)]
+        try:
+            done = subprocess.run(argv, capture_output=True, check=False)  # noqa: S603
+        finally:
+            subprocess.run(  # noqa: S603
+                ["gpgconf", "--homedir", str(self.home), "--kill", "gpg-agent"],  # noqa: S607
+                check=False, capture_output=True,
+            )  # fmt: skip
+        if done.returncode:
+            raise RunFailure(
+                what=f"gpg {arguments[0]}",
+                where=str(self.home),
+                evidence=done.stderr.decode(errors="replace").strip(),
+                cause="the key directory is damaged, not writable, or its path is too long for gpg-agent's socket",
+                next_command="gpg --homedir " + str(self.home) + " --list-secret-keys",
+            )
+        return done.stdout
+
+    def ensure(self) -> str:
+        """Make the key where there is none; its fingerprint."""
+        if not self.home.is_dir():
+            self.home.mkdir(parents=True, mode=0o700)
+        self.home.chmod(0o700)
+        if not self.fingerprint():
+            self._gpg(["--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key", NAME,
+                       "ed25519", "sign", "never"])  # fmt: skip
+        return self.fingerprint()
+
+    def fingerprint(self) -> str:
+        """The key's fingerprint; empty when there is none."""
+        listing = self._gpg(["--with-colons", "--list-secret-keys"]).decode()
+        return next((line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:")), "")
+
+    def public(self) -> bytes:
+        """The public key, binary: what apt's ``Signed-By`` wants."""
+        return self._gpg(["--export", self.fingerprint()])
+
+    def sign(self, release: Path) -> None:
+        """Write InRelease and Release.gpg beside ``release``."""
+        self._gpg(["--clearsign", "--digest-algo", "SHA512", "-o", release.with_name("InRelease"), release])
+        self._gpg(["--detach-sign", "--armor", "-o", release.with_name("Release.gpg"), release])
+
+
+def signature_fault(keyring: Path, signed: Path) -> str | None:
+    """What is wrong with the signature of a clear-signed file; None when it is good."""
+    for argv in (["gpgv", "--keyring", str(keyring), str(signed)],
+                 ["sqv", "--keyring", str(keyring), "--cleartext", "--output", "/dev/null", str(signed)]):  # fmt: skip
+        try:
+            done = subprocess.run(argv, capture_output=True, check=False)  # noqa: S603
+        except FileNotFoundError:
+            continue
+        if done.returncode == 0:
+            return None
+        return done.stderr.decode(errors="replace").strip().replace("\n", " | ")
+    return "neither gpgv nor sqv is installed, so the signature could not be checked"
