@@ -1,0 +1,124 @@
+"""From the checks of a site to their results: which commands go where, the workstation's requests, the
+judgement.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rackwright.checks.base import (
+    CLUSTER,
+    LAYERS,
+    WORKSTATION,
+    Check,
+    CheckResult,
+    Command,
+    Evidence,
+    Output,
+    Request,
+)
+
+SIDE_BY_SIDE = 6
+
+
+def commands_for(checks: Iterable[Check], place: str) -> list[dict[str, Any]]:
+    """The commands that all checks want run at a place, each once, as arguments of the module
+    rackwright_probe.
+    """
+    wanted: dict[str, Command] = {}
+    for check in checks:
+        for need in check.needs:
+            if need.place == place and isinstance(need.what, Command):
+                known = wanted.setdefault(need.what.key, need.what)
+                if known != need.what:
+                    raise ValueError(f"two checks want different commands under '{place}/{need.what.key}'")
+    return [{**asdict(c), "argv": list(c.argv), "each": list(c.each)} for c in wanted.values()]
+
+
+def within(checks: Iterable[Check], places: frozenset[str]) -> list[Check]:
+    """The checks whose evidence can all be had at ``places`` (``--limit`` narrows them)."""
+    known = places | {WORKSTATION}
+    return [check for check in checks if all(need.place in known for need in check.needs)]
+
+
+def ask_workstation(checks: Iterable[Check], evidence: Evidence) -> None:
+    """Make every request of the checks from here, several at a time, and add the outputs to the evidence."""
+    requests: dict[str, Request] = {}
+    for check in checks:
+        for need in check.needs:
+            if isinstance(need.what, Request):
+                requests.setdefault(need.what.key, need.what)
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        outputs = pool.map(lambda request: _asked(request, evidence), requests.values())
+        for key, output in zip(list(requests), list(outputs), strict=True):
+            evidence.add(WORKSTATION, key, output)
+
+
+def _asked(request: Request, evidence: Evidence) -> Output:
+    ask: Callable[[Evidence], Output] = request.ask
+    return ask(evidence)
+
+
+def judge(checks: Iterable[Check], evidence: Evidence) -> list[CheckResult]:
+    """Every check's result, in the order of the checks."""
+    return [check.evaluate(evidence) for check in checks]
+
+
+def failed(results: Iterable[CheckResult]) -> list[CheckResult]:
+    """Those that did not pass."""
+    return [result for result in results if result.result == "failed"]
+
+
+def write_results(path: Path, results: Sequence[CheckResult], started: str, seconds: float) -> None:
+    """Write the results as JSON: ``{"started", "seconds", "checks": […]}``; makes the directory."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = {
+        "started": started,
+        "seconds": round(seconds, 1),
+        "checks": [result.to_dict() for result in results],
+    }
+    scratch = path.with_suffix(".new")
+    scratch.write_text(json.dumps(data, indent=1) + "\n")
+    scratch.replace(path)
+
+
+def table(results: Sequence[CheckResult], width: int = 110) -> str:
+    """A summary for people: a line for each layer, then every failed check with evidence and hint."""
+    lines = []
+    for layer in LAYERS:
+        of_layer = [result for result in results if result.layer == layer]
+        if of_layer:
+            bad = failed(of_layer)
+            mark = "FAILED" if bad else "ok"
+            kinds = ", ".join(sorted({r.id.split(".", 1)[1] for r in of_layer}))
+            lines.append(
+                f"{mark:<7}{layer:<9} {len(of_layer) - len(bad):>4} of {len(of_layer):<4} {kinds}"[:width]
+            )
+    for result in failed(results):
+        lines += ["", f"FAILED {result.id}: {result.target}"]
+        for title, text in (("evidence", result.evidence), ("cause", result.hint)):
+            if text:
+                lines += textwrap.wrap(
+                    text, width, initial_indent=f"  {title:<9} ", subsequent_indent=" " * 12
+                )
+    bad = failed(results)
+    summary = f"{len(bad)} of {len(results)} checks failed" if bad else f"all {len(results)} checks passed"
+    return "\n".join([*lines, "", summary])
+
+
+__all__ = [
+    "CLUSTER",
+    "ask_workstation",
+    "commands_for",
+    "failed",
+    "judge",
+    "table",
+    "within",
+    "write_results",
+]
