@@ -2,26 +2,6 @@
 
 from __future__ import annotations
 
-DOCUMENTATION = """
-name: rackwright_site
-plugin_type: inventory
-short_description: A Rackwright site file as inventory
-description:
-  - Loads, validates and derives a site file; an invalid one stops here with all its errors.
-  - "Groups: C(head), C(control_plane), C(gpu_worker), C(kubernetes), one C(profile_…) for each profile, one C(rack_…) for each rack."
-  - The environment variable E(RACKWRIGHT_OVERLAY) may name a YAML file with variables of groups, laid over the site's own.
-options:
-  plugin:
-    description: Marks the file as a site.
-    required: true
-    choices: [rackwright_site]
-"""
-
-EXAMPLES = """
-# ansible-inventory -i inventories/reference/site.yml --graph
-plugin: rackwright_site
-"""
-
 import os
 import re
 import sys
@@ -38,6 +18,26 @@ except ImportError:
 
 from rackwright.errors import RackwrightError
 from rackwright.site import host_groups, host_variables, load_site, site_variables
+
+DOCUMENTATION = """
+name: rackwright_site
+plugin_type: inventory
+short_description: A Rackwright site file as inventory
+description:
+  - Loads, validates and derives a site file; an invalid one stops here with all its errors.
+  - "Groups: C(head), C(control_plane), C(gpu_worker), C(kubernetes), C(profile_…) and C(rack_…)."
+  - The environment variable E(RACKWRIGHT_OVERLAY) may name a YAML file with variables of groups.
+options:
+  plugin:
+    description: Marks the file as a site.
+    required: true
+    choices: [rackwright_site]
+"""
+
+EXAMPLES = """
+# ansible-inventory -i inventories/reference/site.yml --graph
+plugin: rackwright_site
+"""
 
 _MARK = re.compile(r"^plugin:\s*['\"]?rackwright_site['\"]?\s*(#.*)?$", re.MULTILINE)
 

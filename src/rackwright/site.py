@@ -47,7 +47,7 @@ def validate(site: str | Path) -> tuple[SiteModel | None, list[Finding]]:
 
 
 def load_site(site: str | Path) -> SiteModel:
-    """The model of a site. Raises SiteError with every error that its files have, UsageError where there is no site."""
+    """The model of a site. Raises SiteError with all its errors, UsageError where there is no site."""
     model, findings = validate(site)
     if model is None:
         raise SiteError([finding for finding in findings if finding.severity == "error"])

@@ -1,4 +1,4 @@
-"""Facts of products and the releases' versions: YAML beside this module, typed here. Read once per process."""
+"""Facts of products and the releases' versions: YAML beside this module, typed here, read once."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Switch(_Entry):
 
 
 class Model(_Entry):
-    """A model: GPU memory of one copy in GB, the fewest GPUs it is spread over, whether the bundle carries it."""
+    """A model: GPU memory of one copy in GB, the fewest GPUs it is spread over, whether it is bundled."""
 
     product: Annotated[str, _sourced]
     memory_gb: Annotated[float, _sourced]
@@ -122,7 +122,10 @@ class Model(_Entry):
 
 
 class Distribution(_Entry):
-    """An operating system of the nodes; ``packages`` maps the roles' names of packages to its own where they differ."""
+    """An operating system of the nodes.
+
+    ``packages`` maps the roles' names of packages to its own where they differ.
+    """
 
     product: str
     id: str
@@ -136,7 +139,7 @@ class Distribution(_Entry):
 
 
 class Release(BaseModel):
-    """A set of versions that were tested together. ``components`` maps a name to its facts, ``version`` among them."""
+    """Versions that were tested together. ``components`` maps a name to its facts, ``version`` among them."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 

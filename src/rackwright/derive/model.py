@@ -1,6 +1,6 @@
 """The site model: everything that a later stage may know of a site, typed and immutable.
 
-Nothing here reads files. ``to_dict()`` of each class gives JSON-able data (addresses as text, sets as sorted lists).
+Nothing here reads files. ``to_dict()`` and ``plain()`` give JSON-able data: addresses as text, sets as lists.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Bmc:
 class Interface:
     """A network interface as the operating system sees it.
 
-    ``name`` is the operating system's (``eno1``, ``bond0``, ``bond0.110``); ``network`` is None for a bond's member;
-    ``members`` are a bond's; ``parent`` and ``vlan`` are a VLAN's.
+    ``name`` is the operating system's (``eno1``, ``bond0``, ``bond0.110``); ``network`` is None for a
+    bond's member; ``members`` are a bond's; ``parent`` and ``vlan`` are a VLAN's.
     """
 
     name: str
@@ -74,9 +74,9 @@ class Interface:
 class Silicon:
     """The GPUs of a node, all alike.
 
-    ``key`` is the catalogue's (``h100-sxm``), ``product`` the name that nvidia-smi prints; ``memory_mib`` is of one GPU;
-    ``span`` is how many GPUs are linked directly to each other; ``fabric`` says that NVSwitches (and so Fabric Manager) are
-    there.
+    ``key`` is the catalogue's (``h100-sxm``), ``product`` the name that nvidia-smi prints; ``memory_mib`` is
+    of one GPU; ``span`` is how many GPUs are linked directly to each other; ``fabric`` says that NVSwitches
+    (and so Fabric Manager) are there.
     """
 
     key: str
@@ -96,7 +96,7 @@ class Silicon:
 
 @dataclass(frozen=True)
 class Node:
-    """A server with everything that is derived for it. ``unit`` is its lowest rack unit, ``height`` in units."""
+    """A server with all that is derived for it. ``unit`` is its lowest rack unit, ``height`` in units."""
 
     name: str
     fqdn: str
@@ -168,7 +168,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class CableEnd:
-    """One end of a cable: the device's name and its port (``ocp1`` of a server, ``ethernet1/1/1`` of a switch)."""
+    """One end of a cable: the device and its port (``ocp1`` of a server, ``ethernet1/1/1`` of a switch)."""
 
     device: str
     port: str
@@ -185,7 +185,7 @@ class Cable:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model under the name by which clients ask for it. ``gpus`` per replica; ``vip`` on the external network."""
+    """A model by the name that clients ask for. ``gpus`` per replica; ``vip`` on the external network."""
 
     name: str
     model: str
@@ -263,7 +263,7 @@ class SiteModel:
 
     @property
     def default_route(self) -> Network | None:
-        """The network whose gateway is the nodes' way out: external, else management, else none (air-gapped)."""
+        """The network whose gateway is the nodes' way out: external, else management, else none."""
         for purpose in ("external", "management"):
             network = self.networks.get(purpose)
             if network is not None and network.gateway is not None:

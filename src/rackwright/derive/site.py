@@ -12,7 +12,6 @@ from rackwright.derive.model import (
     Bmc,
     Cable,
     CableEnd,
-    Interconnect,
     Interface,
     Network,
     Node,
@@ -24,11 +23,11 @@ from rackwright.derive.model import (
     SwitchPort,
 )
 from rackwright.intent import schema
+from rackwright.intent.hardware import BOND_PORTS, chosen_gpus
 
 API_PORT = 8443
 REGISTRY_PORT = 5000
 BOND = "bond0"
-BOND_PORTS = ("ocp1", "ocp2")
 
 
 def derive(intent: schema.SiteFile, path: str) -> SiteModel:
@@ -103,13 +102,10 @@ def derive_node(server: schema.Server, domain: str, networks: dict[str, Network]
 
 def derive_silicon(server: schema.Server) -> Silicon | None:
     """The GPUs of a server: the profile's usual ones, or those stated."""
-    options = catalog.servers()[server.profile].gpus
-    if not options:
+    chosen = chosen_gpus(server)
+    if chosen is None:
         return None
-    option, count = options[0], options[0].counts[0]
-    if server.gpus is not None:
-        stated = server.gpus
-        option, count = next(o for o in options if o.product == stated.product), stated.count
+    option, count = chosen
     gpu = catalog.gpus()[option.product]
     return Silicon(
         key=option.product,
@@ -117,14 +113,14 @@ def derive_silicon(server: schema.Server) -> Silicon | None:
         count=count,
         memory_mib=gpu.memory_mib,
         form_factor=gpu.form_factor,
-        interconnect=cast("Interconnect", option.interconnect),
+        interconnect=option.interconnect,
         span=min(option.span, count),
         fabric=option.interconnect == "nvswitch",
     )
 
 
 def _interfaces(server: schema.Server, networks: dict[str, Network]) -> tuple[Interface, ...]:
-    """LOM on oob; ocp1 and ocp2 bonded, management untagged on the bond, external and storage tagged above it."""
+    """LOM on oob; ocp1 and ocp2 bonded; management untagged on the bond, external and storage tagged."""
     facts = catalog.servers()[server.profile].ports
     result: list[Interface] = []
     if "lom1" in server.ports:
@@ -211,7 +207,7 @@ def _switch(switch: schema.Switch, cables: tuple[Cable, ...]) -> Switch:
 
 
 def derive_serving(serving: schema.Serving | None) -> tuple[ServedModel, ...]:
-    """The served models; those without a stated address get the free ones of the range in the order of their names."""
+    """The served models; those without a stated address get free ones of the range, in the order of names."""
     if serving is None:
         return ()
     taken = {service.vip for service in serving.models}

@@ -1,4 +1,4 @@
-"""YAML with true positions: every mapping, list and value keeps the file, line and column that it came from."""
+"""YAML with true positions: everything keeps the file, line and column that it came from."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ class Mark:
 class Document:
     """Plain data and where each part of it stands.
 
-    Scalars stay text (the grammar knows their types), so that ``2026.10``, ``10:20:30:40:50:60`` and ``no`` mean what they look
-    like; only an empty value and ``null`` are None. ``keys`` and ``values`` map a path (mapping keys and list indexes) to marks.
+    Scalars stay text (the grammar knows their types), so that ``2026.10``, ``10:20:30:40:50:60`` and ``no``
+    mean what they look like; only an empty value and ``null`` are None. ``keys`` and ``values`` map a path
+    (mapping keys and list indexes) to marks.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -38,7 +39,7 @@ class Document:
     findings: list[Finding] = field(default_factory=list)
 
     def mark(self, path: Path_, *, key: bool = False) -> Mark:
-        """The place of a path's value (or key); of the nearest enclosing part where the path itself isn't in the file."""
+        """The place of a path's value (or key); of what encloses it where the file has no such path."""
         for end in range(len(path), -1, -1):
             part = path[:end]
             exact = end == len(path)

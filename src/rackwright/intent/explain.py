@@ -40,7 +40,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 def findings_of(
     document: Document, errors: Iterable[ErrorDetails], root: type[BaseModel], at: Path_ = ()
 ) -> list[Finding]:
-    """One finding for each of pydantic's errors; ``root`` is the model that was validated, ``at`` its place."""
+    """One finding for each of pydantic's errors. ``root`` is the validated class, ``at`` its place."""
     return [_finding(document, error, root, at) for error in errors]
 
 

@@ -1,4 +1,4 @@
-"""Reading a site's files into the intent: all faults of grammar at once, and whatever parsed for the rules to look at."""
+"""Reading a site's files: all faults of grammar at once, and whatever parsed for the rules to look at."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass
 class Intent:
-    """What parsed of a site. Lists pair each item with its path; ``broken`` names sections of which something is missing."""
+    """What parsed of a site.
+
+    Lists pair each item with its path; ``broken`` names the sections of which something didn't parse.
+    """
 
     document: Document
     site: schema.Site | None = None
@@ -55,9 +58,8 @@ def load_intent(path: Path) -> tuple[Intent, list[Finding]]:
         findings += _faults(part, schema.RackFile, rest)
         document.absorb(part, sections)
     findings += _faults(document, schema.SiteFile, document.data)
-    broken = {str(_section(document, finding)) for finding in findings} if findings else set()
-    if document.findings:
-        broken.add("file")
+    broken = {_section(finding) for finding in findings}
+    broken |= {_section(finding) for finding in document.findings}
     return _salvage(document, broken), document.findings + findings
 
 
@@ -67,7 +69,7 @@ def shown(path: Path) -> str:
     return str(path) if relative.startswith("..") else relative
 
 
-def _section(document: Document, finding: Finding) -> str:
+def _section(finding: Finding) -> str:
     return finding.path.split(".")[0] if finding.path else "file"
 
 

@@ -13,7 +13,7 @@ Role = Literal["head", "control_plane", "gpu_worker"]
 PURPOSES = ("management", "external", "storage", "oob")
 
 
-class FieldFault(ValueError):
+class FieldError(ValueError):
     """A value that is wrong in itself; ``hint`` says how it should look."""
 
     def __init__(self, message: str, hint: str) -> None:
@@ -26,7 +26,7 @@ def _matching(pattern: str, what: str, hint: str) -> AfterValidator:
 
     def check(value: str) -> str:
         if not compiled.fullmatch(value):
-            raise FieldFault(f"'{value}' is not {what}", hint)
+            raise FieldError(f"'{value}' is not {what}", hint)
         return value
 
     return AfterValidator(check)
@@ -39,13 +39,13 @@ def _address_range(value: object) -> object:
     hint = "write it as first-last, such as 10.0.0.100-10.0.0.199"
     parts = [part.strip() for part in value.split("-")]
     if len(parts) != 2:
-        raise FieldFault(f"'{value}' is not a range of addresses", hint)
+        raise FieldError(f"'{value}' is not a range of addresses", hint)
     try:
         first, last = IPv4Address(parts[0]), IPv4Address(parts[1])
     except ValueError as error:
-        raise FieldFault(f"'{value}' is not a range of addresses: {error}", hint) from None
+        raise FieldError(f"'{value}' is not a range of addresses: {error}", hint) from None
     if last < first:
-        raise FieldFault(f"the range '{value}' ends before it begins", "put the lower address first")
+        raise FieldError(f"the range '{value}' ends before it begins", "put the lower address first")
     return first, last
 
 
@@ -54,7 +54,7 @@ def _network(value: object) -> object:
     if not isinstance(value, str):
         return value
     if "/" not in value:
-        raise FieldFault(f"'{value}' has no prefix length", f"write it as network/length, such as {value}/24")
+        raise FieldError(f"'{value}' has no prefix length", f"write it as network/length, such as {value}/24")
     try:
         return IPv4Network(value)
     except ValueError:
@@ -62,10 +62,10 @@ def _network(value: object) -> object:
     try:
         lying_in = IPv4Network(value, strict=False)
     except ValueError:
-        raise FieldFault(
+        raise FieldError(
             f"'{value}' is not an IPv4 network", "write it as network/length, such as 10.0.0.0/24"
         ) from None
-    raise FieldFault(f"'{value}' is an address within a network, not the network", f"write {lying_in}")
+    raise FieldError(f"'{value}' is an address within a network, not the network", f"write {lying_in}")
 
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -313,7 +313,7 @@ class ModelService(Strict):
     profiles: tuple[Profile, ...] = Field(min_length=1, description="The kinds of server that it may run on.")
     vip: IPv4Address | None = Field(
         None,
-        description="Its address; left out, the free ones of vip_range are given out in the order of the names.",
+        description="Its address; left out, free ones of vip_range are given out in the order of the names.",
     )
 
 
