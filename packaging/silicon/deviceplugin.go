@@ -82,7 +82,7 @@ func serve(ctx context.Context, silicon *Silicon, directory string) error {
 	if err := register(ctx, kubelet); err != nil {
 		return err
 	}
-	logf("registered %d %s with the kubelet", silicon.Count, resourceName)
+	logf("registered %d %s with the kubelet", len(silicon.GPUs), resourceName)
 	for {
 		select {
 		case <-ctx.Done():
@@ -162,7 +162,8 @@ func (p *plugin) ListAndWatch(_ *api.Empty, stream grpc.ServerStreamingServer[ap
 			if err := stream.Send(&api.ListAndWatchResponse{Devices: list}); err != nil {
 				return err
 			}
-			logf("told the kubelet of %d GPUs, fabric %s", len(list), p.silicon.fabricState())
+			state, _ := p.silicon.fabric()
+			logf("told the kubelet of %d GPUs, fabric %s", len(list), state)
 			sent = now
 		}
 		select {

@@ -25,7 +25,7 @@ var metrics = []struct {
 	{"DCGM_FI_DEV_FB_USED", "gauge", "Framebuffer memory used (in MiB)", false,
 		func(s *Silicon, g GPU) int { return s.reading(g.Index).MemoryUsedMiB }},
 	{"DCGM_FI_DEV_FB_FREE", "gauge", "Framebuffer memory free (in MiB)", false,
-		func(s *Silicon, g GPU) int { return s.MemoryMiB - s.reading(g.Index).MemoryUsedMiB }},
+		func(s *Silicon, g GPU) int { return s.memory() - s.reading(g.Index).MemoryUsedMiB }},
 	{"DCGM_FI_DEV_XID_ERRORS", "gauge", "Value of the last XID error encountered", false,
 		func(*Silicon, GPU) int { return 0 }},
 	{"DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL", "counter", "Total number of NVLink bandwidth counters for all lanes", true,
@@ -40,7 +40,7 @@ func writeMetrics(out io.Writer, silicon *Silicon, host string) {
 		fmt.Fprintf(out, "# HELP %s %s (%s)\n# TYPE %s %s\n", metric.name, metric.help, notice, metric.name, metric.kind)
 		for _, gpu := range silicon.GPUs {
 			fmt.Fprintf(out, "%s{gpu=\"%d\",UUID=%q,pci_bus_id=%q,device=\"nvidia%d\",modelName=%q,Hostname=%q} %d\n",
-				metric.name, gpu.Index, gpu.UUID, gpu.BusID, gpu.Index, silicon.Product, host, metric.value(silicon, gpu))
+				metric.name, gpu.Index, gpu.UUID, gpu.BusID, gpu.Index, silicon.product(), host, metric.value(silicon, gpu))
 		}
 	}
 }

@@ -11,13 +11,13 @@ import (
 // featureLabels is what node feature discovery and GPU feature discovery would set on the node, and the operator's
 // marks for the DaemonSets that are to run there.
 func featureLabels(silicon *Silicon) map[string]string {
-	chip, driver, cuda := silicon.chip(), parts(driverVersion()), parts(cudaVersion())
+	chip, driver, cuda := silicon.chip(), parts(silicon.driverVersion()), parts(silicon.cudaVersion())
 	labels := map[string]string{
 		"feature.node.kubernetes.io/pci-10de.present": "true",
 		"nvidia.com/gpu.present":                      "true",
-		"nvidia.com/gpu.count":                        strconv.Itoa(silicon.Count),
-		"nvidia.com/gpu.product":                      labelValue(silicon.Product),
-		"nvidia.com/gpu.memory":                       strconv.Itoa(silicon.MemoryMiB),
+		"nvidia.com/gpu.count":                        strconv.Itoa(len(silicon.GPUs)),
+		"nvidia.com/gpu.product":                      labelValue(silicon.product()),
+		"nvidia.com/gpu.memory":                       strconv.Itoa(silicon.memory()),
 		"nvidia.com/gpu.family":                       chip.family,
 		"nvidia.com/gpu.compute.major":                strconv.Itoa(chip.major),
 		"nvidia.com/gpu.compute.minor":                strconv.Itoa(chip.minor),
@@ -28,11 +28,11 @@ func featureLabels(silicon *Silicon) map[string]string {
 		"nvidia.com/mig.strategy":                     "single",
 		"nvidia.com/mps.capable":                      "false",
 		"nvidia.com/vgpu.present":                     "false",
-		"nvidia.com/cuda.driver-version.full":         driverVersion(),
+		"nvidia.com/cuda.driver-version.full":         silicon.driverVersion(),
 		"nvidia.com/cuda.driver-version.major":        driver[0],
 		"nvidia.com/cuda.driver-version.minor":        driver[1],
 		"nvidia.com/cuda.driver-version.revision":     driver[2],
-		"nvidia.com/cuda.runtime-version.full":        cudaVersion(),
+		"nvidia.com/cuda.runtime-version.full":        silicon.cudaVersion(),
 		"nvidia.com/cuda.runtime-version.major":       cuda[0],
 		"nvidia.com/cuda.runtime-version.minor":       cuda[1],
 	}

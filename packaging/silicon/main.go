@@ -56,7 +56,7 @@ func runDriver(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
-	logf("driver %s (emulated) serves %d x %s", driverVersion(), silicon.Count, silicon.Product)
+	logf("driver %s (emulated) serves %d x %s", silicon.driverVersion(), len(silicon.GPUs), silicon.product())
 	<-ctx.Done()
 	return nil
 }

@@ -83,11 +83,11 @@ func runOperator(ctx context.Context, _ []string) error {
 
 // validate says why the node's GPUs could not be used, or nothing.
 func validate(silicon *Silicon, own *node) error {
-	if !silicon.usable() {
-		return fmt.Errorf("the fabric is %q, not Completed: CUDA could not start on any GPU", silicon.fabricState())
+	if state, status := silicon.fabric(); !silicon.usable() {
+		return fmt.Errorf("the fabric is %q (%s), not Completed: CUDA could not start on any GPU", state, status)
 	}
-	if offered := own.Status.Allocatable[resourceName]; offered != strconv.Itoa(silicon.Count) {
-		return fmt.Errorf("the node offers %q %s, but has %d", offered, resourceName, silicon.Count)
+	if offered := own.Status.Allocatable[resourceName]; offered != strconv.Itoa(len(silicon.GPUs)) {
+		return fmt.Errorf("the node offers %q %s, but has %d", offered, resourceName, len(silicon.GPUs))
 	}
 	for key, value := range featureLabels(silicon) {
 		if own.Metadata.Labels[key] != value {
@@ -117,7 +117,7 @@ func runValidator(ctx context.Context, _ []string) error {
 			err = validate(silicon, own)
 		}
 		if err == nil && !ready.Load() {
-			logf("all validations are successful: node %s offers %d %s", name, silicon.Count, resourceName)
+			logf("all validations are successful: node %s offers %d %s", name, len(silicon.GPUs), resourceName)
 		}
 		ready.Store(err == nil)
 		return err

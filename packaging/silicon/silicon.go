@@ -5,33 +5,45 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
 
 const siliconFile = "/etc/rackwright-silicon/gpus.json"
 
-// Silicon describes the GPUs of one node, as the site's catalogue has them.
+// Silicon describes the GPUs of one node, all alike, as the site's catalogue has them.
 type Silicon struct {
-	Machine      string `json:"machine"`      // the server's product name, such as "PowerEdge XE9680"; may be empty
-	Product      string `json:"product"`      // as nvidia-smi prints it, such as "NVIDIA H100 80GB HBM3"
-	Count        int    `json:"count"`        // GPUs in the node
-	MemoryMiB    int    `json:"memory_mib"`   // of one GPU
-	FormFactor   string `json:"form_factor"`  // "PCIe" or "SXM"
-	Interconnect string `json:"interconnect"` // "nvswitch", "nvlink", "nvlink_bridge" or "none"
-	Fabric       bool   `json:"fabric"`       // NVSwitches are there, so Fabric Manager has to have set them up
-	FabricState  string `json:"fabric_state"` // Fabric Manager's verdict; empty: "Completed" where there is a fabric
-	GPUs         []GPU  `json:"gpus"`
+	DriverVersion string  `json:"driver_version"` // where the chart names none
+	Machine       string  `json:"machine"`        // the server's product name; may be empty
+	Fabric        *Fabric `json:"fabric"`         // where there are NVSwitches, which Fabric Manager sets up
+	GPUs          []GPU   `json:"gpus"`
+}
+
+// Fabric is Fabric Manager's verdict, as nvidia-smi -q shows it.
+type Fabric struct {
+	State  string `json:"state"`  // "Completed" once GPUs can be used
+	Status string `json:"status"` // "Success", or why not
 }
 
 // GPU is one of them.
 type GPU struct {
-	Index int    `json:"index"`
-	UUID  string `json:"uuid"`
-	BusID string `json:"pci_bus_id"` // domain:bus:device.function
-	NUMA  int    `json:"numa"`
-	Peers []int  `json:"nvlink_peers"` // indices of the GPUs that it has NVLinks to
+	Index     int    `json:"index"`
+	UUID      string `json:"uuid"`
+	Product   string `json:"product"` // as nvidia-smi prints it, such as "NVIDIA H100 80GB HBM3"
+	MemoryMiB int    `json:"memory_mib"`
+	BusID     string `json:"pci_bus_id"` // domain:bus:device.function
+	NUMA      int    `json:"numa"`
+	Peers     []int  `json:"nvlink_peers"` // indices of the GPUs that it has NVLinks to
+	Watts     int    `json:"power_limit_w"`
+	Serial    string `json:"serial"`
 }
+
+// product is what all the node's GPUs are.
+func (s *Silicon) product() string { return s.GPUs[0].Product }
+
+// memory of one GPU, in MiB.
+func (s *Silicon) memory() int { return s.GPUs[0].MemoryMiB }
 
 // loadSilicon reads the node's description; the error says what is wrong with it and what to do.
 func loadSilicon() (*Silicon, error) {
@@ -58,11 +70,8 @@ func loadSilicon() (*Silicon, error) {
 }
 
 func (s *Silicon) check() error {
-	if s.Product == "" || s.MemoryMiB <= 0 {
-		return errors.New("product and memory_mib must be set")
-	}
-	if s.Count != len(s.GPUs) || s.Count == 0 {
-		return fmt.Errorf("count is %d, but %d GPUs are listed", s.Count, len(s.GPUs))
+	if len(s.GPUs) == 0 {
+		return errors.New("no GPU is listed")
 	}
 	seen := map[string]bool{}
 	for position, gpu := range s.GPUs {
@@ -73,8 +82,12 @@ func (s *Silicon) check() error {
 			return fmt.Errorf("GPU %d has no uuid of its own: %q", position, gpu.UUID)
 		}
 		seen[gpu.UUID] = true
+		if gpu.Product == "" || gpu.Product != s.product() || gpu.MemoryMiB <= 0 || gpu.MemoryMiB != s.memory() {
+			return fmt.Errorf("GPU %d is %q with %d MiB: all must be of one product and memory",
+				position, gpu.Product, gpu.MemoryMiB)
+		}
 		for _, peer := range gpu.Peers {
-			if peer < 0 || peer >= s.Count || peer == position {
+			if peer < 0 || peer >= len(s.GPUs) || peer == position {
 				return fmt.Errorf("GPU %d cannot have an NVLink to %d", position, peer)
 			}
 		}
@@ -82,79 +95,67 @@ func (s *Silicon) check() error {
 	return nil
 }
 
-// fabricState is what nvidia-smi -q shows under Fabric, State.
-func (s *Silicon) fabricState() string {
-	switch {
-	case !s.Fabric:
-		return "N/A"
-	case s.FabricState == "":
-		return "Completed"
-	default:
-		return s.FabricState
+// fabric is what nvidia-smi -q shows under Fabric: State, Status.
+func (s *Silicon) fabric() (state, status string) {
+	if s.Fabric == nil {
+		return "N/A", "N/A"
 	}
+	return s.Fabric.State, s.Fabric.Status
 }
 
-// usable says whether CUDA could start: on a fabric machine only once Fabric Manager has completed.
+// usable says whether CUDA could start: on a machine with NVSwitches only once Fabric Manager has completed.
 func (s *Silicon) usable() bool {
-	return !s.Fabric || s.fabricState() == "Completed"
+	return s.Fabric == nil || s.Fabric.State == "Completed"
 }
 
-// links is the number of NVLinks between two GPUs.
-func (s *Silicon) links(from, to int) int {
-	for _, peer := range s.GPUs[from].Peers {
-		if peer != to {
-			continue
-		}
-		switch s.Interconnect {
-		case "nvswitch":
-			return 18
-		case "nvlink_bridge":
-			return 12
-		case "nvlink":
-			return 18 / len(s.GPUs[from].Peers)
-		}
-	}
-	return 0
-}
-
-// allLinks is the number of NVLinks that a GPU has in use.
+// allLinks is the number of NVLinks that a GPU has in use: 12 by a bridge of PCIe cards, 18 of an SXM module.
 func (s *Silicon) allLinks(index int) int {
-	switch {
-	case len(s.GPUs[index].Peers) == 0 || s.Interconnect == "none":
+	switch gpu := s.GPUs[index]; {
+	case len(gpu.Peers) == 0:
 		return 0
-	case s.Interconnect == "nvlink_bridge":
+	case strings.Contains(gpu.Product, "PCIe"):
 		return 12
 	default:
 		return 18
 	}
 }
 
+// links is the number of NVLinks from one GPU to another: through NVSwitches all of them, else its share.
+func (s *Silicon) links(from, to int) int {
+	if !slices.Contains(s.GPUs[from].Peers, to) {
+		return 0
+	}
+	if s.Fabric != nil {
+		return s.allLinks(from)
+	}
+	return s.allLinks(from) / len(s.GPUs[from].Peers)
+}
+
 // chip is what a product's name alone tells.
 type chip struct {
 	family       string
 	major, minor int
-	watts        int
 	idleWatts    int
 	linkGBs      float64
 	mig          bool
 }
 
 func (s *Silicon) chip() chip {
-	name := s.Product
+	name := s.product()
 	has := func(part string) bool { return strings.Contains(name, part) }
 	switch {
 	case has("B200"), has("B300"):
-		return chip{"blackwell", 10, 0, 1000, 140, 53.125, true}
+		return chip{"blackwell", 10, 0, 140, 53.125, true}
 	case has("H100 PCIe"):
-		return chip{"hopper", 9, 0, 350, 48, 25.781, true}
+		return chip{"hopper", 9, 0, 48, 25.781, true}
 	case has("H100"), has("H200"):
-		return chip{"hopper", 9, 0, 700, 70, 26.562, true}
+		return chip{"hopper", 9, 0, 70, 26.562, true}
 	case has("A100"):
-		return chip{"ampere", 8, 0, 400, 55, 25, true}
+		return chip{"ampere", 8, 0, 55, 25, true}
 	case has("L40S"):
-		return chip{"ada-lovelace", 8, 9, 350, 34, 0, false}
+		return chip{"ada-lovelace", 8, 9, 34, 0, false}
 	default:
-		return chip{"ada-lovelace", 8, 9, 300, 34, 0, false}
+		return chip{"ada-lovelace", 8, 9, 34, 0, false}
 	}
 }
 
@@ -167,16 +168,16 @@ func (s *Silicon) reading(index int) Reading {
 	return Reading{Utilisation: 0, MemoryUsedMiB: 1, Temperature: 28 + index%4, Watts: s.chip().idleWatts}
 }
 
-// driverVersion is the version that the chart was asked to install.
-func driverVersion() string {
+// driverVersion is the version that the chart was asked to install, else the description's.
+func (s *Silicon) driverVersion() string {
 	if version := os.Getenv("DRIVER_VERSION"); version != "" {
 		return version
 	}
-	return "595.91.07"
+	return s.DriverVersion
 }
 
 // cudaVersion is the newest CUDA that a driver branch can run (CUDA's release notes, driver table).
-func cudaVersion() string {
+func (s *Silicon) cudaVersion() string {
 	branches := []struct {
 		driver int
 		cuda   string
@@ -185,7 +186,7 @@ func cudaVersion() string {
 		{555, "12.5"}, {550, "12.4"}, {545, "12.3"}, {535, "12.2"}, {530, "12.1"}, {525, "12.0"}, {520, "11.8"},
 	}
 	var major int
-	if _, err := fmt.Sscanf(driverVersion(), "%d", &major); err != nil {
+	if _, err := fmt.Sscanf(s.driverVersion(), "%d", &major); err != nil {
 		return "unknown"
 	}
 	for _, branch := range branches {

@@ -23,7 +23,7 @@ func runSmi(_ context.Context, args []string) error {
 		smiTable(out, silicon)
 	case args[0] == "-L" || args[0] == "--list-gpus":
 		for _, gpu := range silicon.GPUs {
-			fmt.Fprintf(out, "GPU %d: %s (UUID: %s)\n", gpu.Index, silicon.Product, gpu.UUID)
+			fmt.Fprintf(out, "GPU %d: %s (UUID: %s)\n", gpu.Index, silicon.product(), gpu.UUID)
 		}
 	case args[0] == "-q" || args[0] == "--query":
 		smiQuery(out, silicon)
@@ -45,16 +45,16 @@ func smiTable(out io.Writer, silicon *Silicon) {
 	line := func(format string, values ...any) { fmt.Fprintf(out, "| %-87s |\n", fmt.Sprintf(format, values...)) }
 	fmt.Fprintln(out, time.Now().UTC().Format("Mon Jan _2 15:04:05 2006"))
 	fmt.Fprintln(out, bar)
-	line("NVIDIA-SMI %-16s Driver Version: %-16s CUDA Version: %s", driverVersion(), driverVersion(), cudaVersion())
+	line("NVIDIA-SMI %-16s Driver Version: %-16s CUDA Version: %s", silicon.driverVersion(), silicon.driverVersion(), silicon.cudaVersion())
 	fmt.Fprintln(out, bar)
 	line("GPU  %-27s %-17s %-5s %-13s %-12s", "Name", "Bus-Id", "Temp", "Pwr:Usage/Cap", "GPU-Util")
 	line("     %s", "Memory-Usage")
 	fmt.Fprintln(out, bar)
 	for _, gpu := range silicon.GPUs {
 		reading := silicon.reading(gpu.Index)
-		line("%3d  %-27s %-17s %3dC  %4dW / %4dW  %6d%%", gpu.Index, silicon.Product, gpu.BusID,
-			reading.Temperature, reading.Watts, silicon.chip().watts, reading.Utilisation)
-		line("     %7dMiB / %7dMiB", reading.MemoryUsedMiB, silicon.MemoryMiB)
+		line("%3d  %-27s %-17s %3dC  %4dW / %4dW  %6d%%", gpu.Index, silicon.product(), gpu.BusID,
+			reading.Temperature, reading.Watts, gpu.Watts, reading.Utilisation)
+		line("     %7dMiB / %7dMiB", reading.MemoryUsedMiB, silicon.memory())
 	}
 	fmt.Fprintln(out, bar)
 	line("Processes: No running processes found")
@@ -68,21 +68,19 @@ func smiQuery(out io.Writer, silicon *Silicon) {
 	}
 	fmt.Fprintf(out, "\n==============NVSMI LOG==============\n\n")
 	field(0, "Timestamp", time.Now().UTC().Format("Mon Jan _2 15:04:05 2006"))
-	field(0, "Driver Version", driverVersion())
-	field(0, "CUDA Version", cudaVersion())
+	field(0, "Driver Version", silicon.driverVersion())
+	field(0, "CUDA Version", silicon.cudaVersion())
 	field(0, "Source", notice)
 	fmt.Fprintln(out)
-	field(0, "Attached GPUs", fmt.Sprint(silicon.Count))
+	field(0, "Attached GPUs", fmt.Sprint(len(silicon.GPUs)))
 	chip := silicon.chip()
-	status := "Success"
-	if !silicon.Fabric || !silicon.usable() {
-		status = "N/A"
-	}
+	state, status := silicon.fabric()
 	for _, gpu := range silicon.GPUs {
 		reading := silicon.reading(gpu.Index)
 		fmt.Fprintf(out, "GPU %s\n", gpu.BusID)
-		field(4, "Product Name", silicon.Product)
+		field(4, "Product Name", silicon.product())
 		field(4, "Product Architecture", strings.ToUpper(chip.family[:1])+chip.family[1:])
+		field(4, "Serial Number", gpu.Serial)
 		field(4, "GPU UUID", gpu.UUID)
 		field(4, "Minor Number", fmt.Sprint(gpu.Index))
 		fmt.Fprintln(out, "    MIG Mode")
@@ -91,19 +89,19 @@ func smiQuery(out io.Writer, silicon *Silicon) {
 		fmt.Fprintln(out, "    PCI")
 		field(8, "Bus Id", gpu.BusID)
 		fmt.Fprintln(out, "    Fabric")
-		field(8, "State", silicon.fabricState())
+		field(8, "State", state)
 		field(8, "Status", status)
 		fmt.Fprintln(out, "    FB Memory Usage")
-		field(8, "Total", fmt.Sprintf("%d MiB", silicon.MemoryMiB))
+		field(8, "Total", fmt.Sprintf("%d MiB", silicon.memory()))
 		field(8, "Used", fmt.Sprintf("%d MiB", reading.MemoryUsedMiB))
-		field(8, "Free", fmt.Sprintf("%d MiB", silicon.MemoryMiB-reading.MemoryUsedMiB))
+		field(8, "Free", fmt.Sprintf("%d MiB", silicon.memory()-reading.MemoryUsedMiB))
 		fmt.Fprintln(out, "    Utilization")
 		field(8, "GPU", fmt.Sprintf("%d %%", reading.Utilisation))
 		fmt.Fprintln(out, "    Temperature")
 		field(8, "GPU Current Temp", fmt.Sprintf("%d C", reading.Temperature))
 		fmt.Fprintln(out, "    GPU Power Readings")
 		field(8, "Average Power Draw", fmt.Sprintf("%d.00 W", reading.Watts))
-		field(8, "Current Power Limit", fmt.Sprintf("%d.00 W", chip.watts))
+		field(8, "Current Power Limit", fmt.Sprintf("%d.00 W", gpu.Watts))
 		fmt.Fprintln(out)
 	}
 }
@@ -173,33 +171,31 @@ type quantity struct{ text, unit string }
 func fieldsOf(silicon *Silicon, gpu GPU) map[string]quantity {
 	reading, chip := silicon.reading(gpu.Index), silicon.chip()
 	plain := func(value any) quantity { return quantity{text: fmt.Sprint(value)} }
-	status := "N/A"
-	if silicon.Fabric && silicon.usable() {
-		status = "Success"
-	}
+	state, status := silicon.fabric()
 	return map[string]quantity{
 		"timestamp":          plain(time.Now().UTC().Format("2006/01/02 15:04:05.000")),
-		"count":              plain(silicon.Count),
+		"count":              plain(len(silicon.GPUs)),
 		"index":              plain(gpu.Index),
-		"name":               plain(silicon.Product),
-		"gpu_name":           plain(silicon.Product),
+		"name":               plain(silicon.product()),
+		"gpu_name":           plain(silicon.product()),
 		"uuid":               plain(gpu.UUID),
 		"gpu_uuid":           plain(gpu.UUID),
+		"serial":             plain(gpu.Serial),
 		"pci.bus_id":         plain(gpu.BusID),
 		"gpu_bus_id":         plain(gpu.BusID),
-		"driver_version":     plain(driverVersion()),
+		"driver_version":     plain(silicon.driverVersion()),
 		"compute_cap":        plain(fmt.Sprintf("%d.%d", chip.major, chip.minor)),
 		"mig.mode.current":   plain("[" + mode(chip.mig) + "]"),
 		"temperature.gpu":    plain(reading.Temperature),
-		"fabric.state":       plain(silicon.fabricState()),
+		"fabric.state":       plain(state),
 		"fabric.status":      plain(status),
-		"memory.total":       {fmt.Sprint(silicon.MemoryMiB), "MiB"},
+		"memory.total":       {fmt.Sprint(silicon.memory()), "MiB"},
 		"memory.used":        {fmt.Sprint(reading.MemoryUsedMiB), "MiB"},
-		"memory.free":        {fmt.Sprint(silicon.MemoryMiB - reading.MemoryUsedMiB), "MiB"},
+		"memory.free":        {fmt.Sprint(silicon.memory() - reading.MemoryUsedMiB), "MiB"},
 		"utilization.gpu":    {fmt.Sprint(reading.Utilisation), "%"},
 		"utilization.memory": {"0", "%"},
 		"power.draw":         {fmt.Sprintf("%d.00", reading.Watts), "W"},
-		"power.limit":        {fmt.Sprintf("%d.00", chip.watts), "W"},
+		"power.limit":        {fmt.Sprintf("%d.00", gpu.Watts), "W"},
 	}
 }
 
@@ -235,7 +231,7 @@ func connection(silicon *Silicon, from, to GPU) string {
 
 func smiLinks(out io.Writer, silicon *Silicon) {
 	for _, gpu := range silicon.GPUs {
-		fmt.Fprintf(out, "GPU %d: %s (UUID: %s)\n", gpu.Index, silicon.Product, gpu.UUID)
+		fmt.Fprintf(out, "GPU %d: %s (UUID: %s)\n", gpu.Index, silicon.product(), gpu.UUID)
 		for link := range silicon.allLinks(gpu.Index) {
 			fmt.Fprintf(out, "\t Link %d: %.3f GB/s\n", link, silicon.chip().linkGBs)
 		}
