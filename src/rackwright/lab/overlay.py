@@ -1,0 +1,67 @@
+"""The variables that the lab lays over a site's inventory: how to log in, and what such a machine forces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Forced:
+    """An option of a role, the value that a lab node needs, and why."""
+
+    option: str
+    value: bool | str | tuple[str, ...]
+    reason: str
+
+
+#: Every option that the lab sets. Roles offer them to anyone; none of them is about what is deployed.
+FORCED = (
+    Forced(
+        "container_runtime_restrict_oom_score_adj",
+        True,
+        "no CAP_SYS_RESOURCE: a sandbox that lowers its OOM score fails to start",
+    ),
+    Forced(
+        "kubernetes_local_storage_capacity_isolation",
+        False,
+        "the root is an overlay, whose file system kubelet can't find",
+    ),
+    Forced("baseline_time_adjust_clock", False, "no CAP_SYS_TIME: the clock is the host's"),
+    Forced(
+        "kubernetes_preflight_ignore",
+        ("SystemVerification", "Swap"),
+        "no kernel configuration or modules to look at, version 1 control groups; swap is the host's",
+    ),
+    Forced("kubernetes_fail_swap_on", False, "the host's swap shows through"),
+    Forced(
+        "pod_network_privileged",
+        True,
+        "Cilium's list of capabilities holds CAP_SYS_RESOURCE, which no process here can get",
+    ),
+)
+
+
+def ssh_options(known_hosts: Path) -> list[str]:
+    """ssh options that trust the lab's own host keys and no others."""
+    return [
+        *("-o", f"UserKnownHostsFile={known_hosts}"),
+        *("-o", "GlobalKnownHostsFile=/dev/null"),
+        *("-o", "StrictHostKeyChecking=yes"),
+    ]
+
+
+def variables(user: str, key: Path, known_hosts: Path, control_path: Path) -> dict[str, object]:
+    """The overlay's ``all`` mapping.
+
+    ``control_path`` is where ssh's control sockets go: the lab's own, as two labs may have equal addresses.
+    """
+    login: dict[str, object] = {
+        "ansible_ssh_private_key_file": str(key),
+        "ansible_ssh_common_args": " ".join(ssh_options(known_hosts)),
+        "ansible_control_path_dir": str(control_path),
+    }
+    if user != "root":
+        login["ansible_user"] = "root"  # a node as just provisioned has no other user yet
+    forced = {f.option: list(f.value) if isinstance(f.value, tuple) else f.value for f in FORCED}
+    return {**login, **forced}

@@ -1,0 +1,245 @@
+"""What a lab is made of, as plain data; made from a site model, kept on disk beside the lab."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Any
+
+from rackwright.derive.model import Interface, Network, Node, SiteModel
+from rackwright.errors import UsageError
+from rackwright.lab import silicon
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+INTERFACE_NAME_LIMIT = 15
+LEAST_MTU = 1280
+
+
+def short(prefix: str, *parts: str) -> str:
+    """A network device name of at most 15 characters: stable, and unique for ``parts``."""
+    return prefix + hashlib.sha256("/".join(parts).encode()).hexdigest()[: 12 - len(prefix)]
+
+
+@dataclass(frozen=True)
+class BridgeSpec:
+    """One of the site's networks. ``address`` is the workstation's: the gateway's, or a high free one."""
+
+    purpose: str
+    address: IPv4Interface
+    mtu: int
+
+    @property
+    def name(self) -> str:
+        """The bridge's device name in the lab's namespace."""
+        name = f"br-{self.purpose}"
+        return name if len(name) <= INTERFACE_NAME_LIMIT else short("br", self.purpose)
+
+
+@dataclass(frozen=True)
+class LinkSpec:
+    """A node's interface, as its operating system sees it. ``purpose`` names the network that it is in."""
+
+    node: str
+    name: str
+    purpose: str
+    mac: str
+    address: IPv4Interface | None
+    mtu: int
+
+    @property
+    def port(self) -> str:
+        """The other end's device name, in the lab's namespace."""
+        return short("v", self.node, self.name)
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """A node. ``machine_id``: 32 hexadecimal digits; ``gpus``: the content of its gpus.json, None without."""
+
+    name: str
+    fqdn: str
+    address: IPv4Address
+    links: tuple[LinkSpec, ...]
+    gateway: IPv4Address | None
+    machine_id: str
+    service_tag: str
+    gpus: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class LabSpec:
+    """A whole lab. ``hosts`` are address and names, as for /etc/hosts of the engineer's workstation."""
+
+    name: str
+    site: str
+    domain: str
+    user: str
+    bridges: tuple[BridgeSpec, ...]
+    nodes: tuple[NodeSpec, ...]
+    nameservers: tuple[IPv4Address, ...]
+    hosts: tuple[tuple[str, str], ...]
+
+    @property
+    def namespace(self) -> str:
+        """The lab's network namespace, where the workstation stands."""
+        return f"rw-{self.name}"
+
+    def node(self, name: str) -> NodeSpec:
+        """The node of that name; UsageError where there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        known = ", ".join(node.name for node in self.nodes)
+        raise UsageError(f"lab {self.name} has no node {name!r}", f"its nodes: {known}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able data; ``from_dict`` takes it back."""
+        data: dict[str, Any] = _plain(asdict(self))
+        return data
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> LabSpec:
+        """The lab that ``to_dict`` described; KeyError or ValueError where it is not one."""
+        return LabSpec(
+            name=data["name"],
+            site=data["site"],
+            domain=data["domain"],
+            user=data["user"],
+            bridges=tuple(
+                BridgeSpec(b["purpose"], IPv4Interface(b["address"]), b["mtu"]) for b in data["bridges"]
+            ),
+            nodes=tuple(_node_from(n) for n in data["nodes"]),
+            nameservers=tuple(IPv4Address(a) for a in data["nameservers"]),
+            hosts=tuple((address, names) for address, names in data["hosts"]),
+        )
+
+
+def from_site(model: SiteModel, name: str | None = None) -> LabSpec:
+    """The lab of a site, under its own or another name; UsageError where the name can't be one."""
+    lab_name = check_name(name or model.name)
+    taken = _taken(model)
+    bridges = tuple(
+        BridgeSpec(purpose, _workstation(network, taken), max(network.mtu, LEAST_MTU))
+        for purpose, network in model.networks.items()
+    )
+    route = model.default_route
+    own = next((b.address.ip for b in bridges if b.purpose == "management"), None)
+    hosts = [(str(node.address), f"{node.fqdn} {node.name}") for node in model.nodes]
+    hosts.append((str(model.api_vip), model.api_fqdn))
+    registry_fqdn = model.registry.partition(":")[0]
+    hosts.append((str(model.head.address), f"{model.mirror_fqdn} {registry_fqdn}"))
+    if own is not None:
+        hosts.append((str(own), f"workstation.{model.domain} workstation"))
+    return LabSpec(
+        name=lab_name,
+        site=model.name,
+        domain=model.domain,
+        user=model.access.user,
+        bridges=bridges,
+        nodes=tuple(_node(model, node, route) for node in model.nodes),
+        nameservers=tuple(model.dns_servers),
+        hosts=tuple(hosts),
+    )
+
+
+def check_name(name: str) -> str:
+    """The name, if a lab can be called so; else UsageError."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} can't be a lab's name", "use at most 32 lower-case letters, digits and inner hyphens"
+        )
+    return name
+
+
+def _node(model: SiteModel, node: Node, route: Network | None) -> NodeSpec:
+    links = tuple(_links(node, model.networks))
+    routed = route is not None and any(
+        link.purpose == route.purpose and link.address is not None for link in links
+    )
+    identity = uuid.uuid5(uuid.NAMESPACE_DNS, node.fqdn)
+    return NodeSpec(
+        name=node.name,
+        fqdn=node.fqdn,
+        address=node.address,
+        links=links,
+        gateway=route.gateway if routed and route is not None else None,
+        machine_id=identity.hex,
+        service_tag=node.service_tag,
+        gpus=silicon.describe(node.gpus, identity, model.versions) if node.gpus else None,
+    )
+
+
+def _links(node: Node, networks: Mapping[str, Network]) -> Iterable[LinkSpec]:
+    """The interfaces on a network. A bond's members are not: a veth of its name stands for the bond."""
+    for interface in node.interfaces:
+        if interface.network in networks:
+            yield _link(node.name, interface, str(interface.network))
+
+
+def _link(node: str, interface: Interface, purpose: str) -> LinkSpec:
+    return LinkSpec(node, interface.name, purpose, interface.mac.lower(), interface.address, interface.mtu)
+
+
+def _taken(model: SiteModel) -> frozenset[IPv4Address]:
+    """Every address that the site itself uses."""
+    used: set[IPv4Address] = {model.api_vip, *model.dns_servers, *model.ntp_servers}
+    used.update(switch.address for switch in model.switches)
+    used.update(served.vip for served in model.serving)
+    for node in model.nodes:
+        used.add(node.bmc.address)
+        used.update(i.address.ip for i in node.interfaces if i.address is not None)
+    ranges = [network.dhcp_range for network in model.networks.values()]
+    for span in [*ranges, model.serving_range]:
+        if span is not None:
+            used.update(IPv4Address(n) for n in range(int(span[0]), int(span[1]) + 1))
+    return frozenset(used)
+
+
+def _workstation(network: Network, taken: frozenset[IPv4Address]) -> IPv4Interface:
+    cidr: IPv4Network = network.cidr
+    if network.gateway is not None:
+        return IPv4Interface((network.gateway, cidr.prefixlen))
+    for number in range(int(cidr.broadcast_address) - 1, int(cidr.network_address), -1):
+        if IPv4Address(number) not in taken:
+            return IPv4Interface((number, cidr.prefixlen))
+    raise UsageError(
+        f"network {network.purpose} ({cidr}) has no address left for the engineer's workstation",
+        "give the network a gateway, or a larger range",
+    )
+
+
+def _node_from(data: Mapping[str, Any]) -> NodeSpec:
+    return NodeSpec(
+        name=data["name"],
+        fqdn=data["fqdn"],
+        address=IPv4Address(data["address"]),
+        links=tuple(
+            LinkSpec(
+                node=link["node"],
+                name=link["name"],
+                purpose=link["purpose"],
+                mac=link["mac"],
+                address=IPv4Interface(link["address"]) if link["address"] else None,
+                mtu=link["mtu"],
+            )
+            for link in data["links"]
+        ),
+        gateway=IPv4Address(data["gateway"]) if data["gateway"] else None,
+        machine_id=data["machine_id"],
+        service_tag=data["service_tag"],
+        gpus=data["gpus"],
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, IPv4Address | IPv4Interface):
+        return str(value)
+    return value
