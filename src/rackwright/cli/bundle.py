@@ -22,10 +22,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     build.add_argument("--release", default=DEFAULT)
     build.add_argument("--output", type=Path, metavar="DIR", help="default: bundles/<release> in the cache")
     build.add_argument("--refresh", action="store_true", help="fetch Debian's packages anew")
-    build.add_argument("--repair", action="store_true", help="check every kept result and remake damaged ones")
+    build.add_argument(
+        "--repair", action="store_true", help="check every kept result and remake damaged ones"
+    )
     for name, text in (("verify", "check every file against the lock"), ("list", "what is in a bundle")):
         action = actions.add_parser(name, help=text)
-        action.add_argument("directory", type=Path, nargs="?", metavar="DIR", help="default: the cache's bundle")
+        action.add_argument(
+            "directory", type=Path, nargs="?", metavar="DIR", help="default: the cache's bundle"
+        )
         action.add_argument("--format", choices=("text", "json"), default="text")
     command.set_defaults(run=run)
 
@@ -64,7 +68,8 @@ def verify_action(directory: Path, form: str) -> int:
         for problem in problems:
             print(problem)
         if not problems:
-            print(f"{directory}: all {len(read_lock(directory).entries)} files are as locked, the signature is good")
+            count = len(read_lock(directory).entries)
+            print(f"{directory}: all {count} files are as locked, the signature is good")
     return ExitCode.NOT_AS_IT_SHOULD_BE if problems else ExitCode.DONE
 
 
@@ -75,7 +80,12 @@ def list_action(directory: Path, form: str) -> int:
         grouped[item_key(entry)] += entry.size
     if form == "json":
         names = ("kind", "name", "version", "fidelity", "source")
-        print(json.dumps([{**dict(zip(names, key, strict=True)), "size": n} for key, n in sorted(grouped.items())], indent=1))
+        print(
+            json.dumps(
+                [{**dict(zip(names, key, strict=True)), "size": n} for key, n in sorted(grouped.items())],
+                indent=1,
+            )
+        )
         return ExitCode.DONE
     rows = [(k, n, v, megabytes(size), f, s) for (k, n, v, f, s), size in sorted(grouped.items())]
     table = [("KIND", "NAME", "VERSION", "SIZE", "FIDELITY", "SOURCE"), *rows]

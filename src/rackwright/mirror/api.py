@@ -34,7 +34,7 @@ def build_bundle(
 ) -> Path:
     """Build a release's bundle, or bring it up to date; returns its directory.
 
-    ``refresh`` fetches Debian's packages anew; ``repair`` first checks every kept result and remakes damaged ones.
+    ``refresh`` fetches Debian's packages anew; ``repair`` checks every kept result first and remakes bad.
 
     Raises:
         UsageError: no such release.

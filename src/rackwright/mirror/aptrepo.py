@@ -22,8 +22,9 @@ def pool_path(deb: str) -> Path:
     return Path("pool") / COMPONENT / deb[0] / deb
 
 
-def index(context: StepContext, root: Path, suite: Path) -> None:
-    """Write Packages (plain and gzip) and Release below ``suite``, over ``root``'s pool."""
+def index(context: StepContext, root: Path, name: str = SUITE) -> Path:
+    """Write the suite ``name`` over ``root``'s pool: Packages (plain and gzip) and Release; its directory."""
+    suite = root / "dists" / name
     binary = suite / COMPONENT / "binary-amd64"
     binary.mkdir(parents=True)
     packages = context.output(["apt-ftparchive", "--arch", "amd64", "packages", "pool"], cwd=root)
@@ -32,33 +33,32 @@ def index(context: StepContext, root: Path, suite: Path) -> None:
     fields = {
         "Origin": ORIGIN,
         "Label": ORIGIN,
-        "Suite": SUITE,
-        "Codename": SUITE,
+        "Suite": name,
+        "Codename": name,
         "Architectures": "amd64",
         "Components": COMPONENT,
     }
     options = [f"-oAPT::FTPArchive::Release::{name}={value}" for name, value in fields.items()]
     release = context.output(["apt-ftparchive", *options, "release", suite])
     (suite / "Release").write_bytes(release)
+    return suite
 
 
-def apt_step(
-    key: SigningKey, release: str, own: Mapping[str, str], debian: tuple[str, ...]
-) -> Step:
-    """The step ``apt``: the repository, from our packages (step name → source) and those of the Debian steps."""
+def apt_step(key: SigningKey, release: str, own: Mapping[str, str], debian: tuple[str, ...]) -> Step:
+    """The step ``apt``: our packages (step name → source) and those of the Debian steps, signed."""
 
     def run(context: StepContext) -> None:
         root = context.out / FILES / "apt"
         origins = {"apt/": Origin("index", "apt", release, "rackwright")}
         for step, source in own.items():
             for deb in context.upstream[step].glob("*.deb"):
-                add(context.out, deb, origins, *deb.name.split("_")[:2], source)
+                name, version, _ = deb.name.split("_")
+                add(context.out, deb, origins, name, version, source)
         for step in debian:
             for item in json.loads((context.upstream[step] / "index.json").read_text()):
                 deb = context.upstream[step] / "pool" / item["file"]
                 add(context.out, deb, origins, item["name"], item["version"], item["source"])
-        suite = root / "dists" / SUITE
-        index(context, root, suite)
+        suite = index(context, root)
         key.sign(suite / "Release")
         (root / "rackwright.gpg").write_bytes(key.public())
         record(context.out, origins)

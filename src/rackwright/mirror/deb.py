@@ -41,12 +41,15 @@ def control_file(name: str, version: str, recipe: dict[str, Any], installed_kib:
 
 
 def assemble(tree: Path, name: str, version: str, recipe: dict[str, Any], epoch: int) -> None:
-    """Turn a directory of files to install into one that ``dpkg-deb --build`` accepts, every time the same."""
+    """Make a directory of files to install one that ``dpkg-deb --build`` accepts, every time the same."""
     files = sorted(p for p in tree.rglob("*") if p.is_file() and not p.is_symlink())
     size = sum(p.stat().st_size for p in files)
     meta = tree / "DEBIAN"
     meta.mkdir()
-    sums = [f"{hashlib.md5(p.read_bytes(), usedforsecurity=False).hexdigest()}  {p.relative_to(tree)}" for p in files]
+    sums = [
+        f"{hashlib.md5(p.read_bytes(), usedforsecurity=False).hexdigest()}  {p.relative_to(tree)}"
+        for p in files
+    ]
     (meta / "md5sums").write_text("\n".join(sums) + "\n")
     (meta / "control").write_text(control_file(name, version, recipe, size // 1024 + 1))
     if recipe.get("units"):
@@ -85,4 +88,6 @@ def deb_step(directory: Path, versions: dict[str, str], epoch: int) -> Step:
         )  # fmt: skip
         shutil.rmtree(tree)
 
-    return Step(f"deb-{name}", run, {"recipe": digest_tree(directory), "version": version, "epoch": epoch}, needs, 1.5)
+    return Step(
+        f"deb-{name}", run, {"recipe": digest_tree(directory), "version": version, "epoch": epoch}, needs, 1.5
+    )

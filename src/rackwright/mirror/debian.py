@@ -19,7 +19,9 @@ HOST_SOURCES = Path("/etc/apt")
 def archive_uris(etc: Path = HOST_SOURCES) -> tuple[str, str]:
     """The host's own Debian archive and security archive, from its apt sources; Debian's public ones else."""
     texts = [p.read_text() for p in sorted(etc.glob("sources.list*")) if p.is_file()]
-    texts += [p.read_text() for p in sorted(etc.glob("sources.list.d/*")) if p.suffix in {".list", ".sources"}]
+    texts += [
+        p.read_text() for p in sorted(etc.glob("sources.list.d/*")) if p.suffix in {".list", ".sources"}
+    ]
     lines = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")]
     uris = [uri.rstrip("/") for uri in re.findall(r"https?://\S+", "\n".join(lines))]
     main = next((uri for uri in uris if uri.endswith("/debian")), "http://deb.debian.org/debian")
@@ -30,13 +32,15 @@ def archive_uris(etc: Path = HOST_SOURCES) -> tuple[str, str]:
 def apt_sources(suite: str, main: str, security: str) -> str:
     """A deb822 source: the suite, its updates and its security fixes, signed by Debian's keys."""
     return (
-        f"Types: deb\nURIs: {main}\nSuites: {suite} {suite}-updates\nComponents: main\nSigned-By: {KEYRING}\n\n"
-        f"Types: deb\nURIs: {security}\nSuites: {suite}-security\nComponents: main\nSigned-By: {KEYRING}\n"
+        f"Types: deb\nURIs: {main}\nSuites: {suite} {suite}-updates\n"
+        f"Components: main\nSigned-By: {KEYRING}\n\n"
+        f"Types: deb\nURIs: {security}\nSuites: {suite}-security\n"
+        f"Components: main\nSigned-By: {KEYRING}\n"
     )
 
 
 def private_apt(root: Path, suite: str, main: str, security: str) -> list[str]:
-    """Make an apt of its own below ``root``, which believes to be on an empty machine; returns its options."""
+    """Make an apt of its own below ``root``, that thinks its machine empty; returns its options."""
     for directory in ("etc/preferences.d", "lists/partial", "archives/partial", "cache"):
         (root / directory).mkdir(parents=True, exist_ok=True)
     (root / "status").write_text("")
@@ -69,14 +73,18 @@ def plain_name(file: str) -> str:
 
 def deb_fields(path: Path, fields: Iterable[str]) -> dict[str, str]:
     """Fields of a .deb's control file."""
-    output = subprocess.run(["dpkg-deb", "-f", path, *fields], check=True, capture_output=True, text=True).stdout  # noqa: S603, S607
-    return {line.split(":", 1)[0]: line.split(":", 1)[1].strip() for line in output.splitlines() if ":" in line}
+    output = subprocess.run(
+        ["dpkg-deb", "-f", path, *fields], check=True, capture_output=True, text=True
+    ).stdout
+    return {
+        line.split(":", 1)[0]: line.split(":", 1)[1].strip() for line in output.splitlines() if ":" in line
+    }
 
 
 def debian_step(name: str, suite: str, packages: list[str]) -> Step:
     """The step ``debian-<name>``: ``pool/*.deb`` and ``index.json`` [{file, name, version, sha256}].
 
-    The result is what the archive held when the step ran; it stays until the step is run again (``--refresh``).
+    The result is what the archive held when the step ran; it stays until ``--refresh`` runs it again.
     """
 
     def run(context: StepContext) -> None:

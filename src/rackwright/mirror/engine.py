@@ -80,13 +80,16 @@ class Engine:
         """
         self.store.clean()
         keys = step_keys(steps)
-        done = {step.name: self.store.path(keys[step.name]) for step in steps if self.store.has(keys[step.name])}
+        done = {
+            step.name: self.store.path(keys[step.name]) for step in steps if self.store.has(keys[step.name])
+        }
         for path in done.values():
             os.utime(path)
         missing = [step for step in steps if step.name not in done]
         if missing:
             left = sum(self._guess(step) for step in missing)
-            self.progress(f"{len(done)} of {len(steps)} steps are ready; {len(missing)} to do, about {duration(left / 1.5)}")
+            ready = f"{len(done)} of {len(steps)} steps are ready"
+            self.progress(f"{ready}; {len(missing)} to do, about {duration(left / 1.5)}")
             self._run_missing(missing, keys, done, len(steps))
         return done
 
@@ -121,7 +124,9 @@ class Engine:
                         self._remember(step, future.result())
                         left = sum(self._guess(s) for s in [*waiting, *running.values()]) / 1.5
                         more = f"; about {duration(left)} left" if waiting or running else ""
-                        self.progress(f"[{len(done)}/{total}] {step.name} took {duration(future.result())}{more}")
+                        self.progress(
+                            f"[{len(done)}/{total}] {step.name} took {duration(future.result())}{more}"
+                        )
             except BaseException:
                 processes.stop()
                 raise

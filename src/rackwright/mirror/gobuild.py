@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,13 +30,13 @@ def toolchain() -> str:
         RunFailure: there is no Go toolchain.
     """
     try:
-        return subprocess.run(["go", "version"], check=True, capture_output=True, text=True).stdout.strip()  # noqa: S607
+        return subprocess.run(["go", "version"], check=True, capture_output=True, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
         raise RunFailure(
             what="looking for the Go toolchain",
             where="this machine's PATH",
             evidence=str(error),
-            cause="Go is not installed: the bundle's Kubernetes, containerd, Cilium … are built from Go modules",
+            cause="Go is not installed: Kubernetes, containerd, Cilium … are built from Go modules",
             next_command="scripts/setup, then: rackwright bundle build",
         ) from None
 
@@ -78,6 +79,22 @@ def build_commands(context: StepContext, directory: Path, build: Mapping[str, An
         (context.out / default_name(package, directory)).rename(context.out / name)
 
 
+def copy_from_module(context: StepContext, directory: Path, copy: Mapping[str, Any]) -> None:
+    """Take a file or directory of a locked module into the result."""
+    found = context.output(["go", "list", "-m", "-f", "{{.Dir}}", copy["module"]], cwd=directory,
+                           env=environment(context.cache, cgo=False))  # fmt: skip
+    source, target = Path(found.decode().strip()) / copy["from"], context.out / copy["to"]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*copy.get("without", [])))
+        # the module cache is read-only, and what is copied must stay removable
+        for path in target.rglob("*"):
+            path.chmod(path.stat().st_mode | 0o200)
+        target.chmod(0o755)
+    else:
+        shutil.copyfile(source, target)
+
+
 def go_step(name: str, version: str, directory: Path) -> Step:
     """The step ``go-<name>``: the commands of ``<directory>/recipe.yml`` at ``version``."""
     recipe = yaml.safe_load((directory / "recipe.yml").read_text())
@@ -85,6 +102,8 @@ def go_step(name: str, version: str, directory: Path) -> Step:
     def run(context: StepContext) -> None:
         for build in recipe["builds"]:
             build_commands(context, directory, build, version)
+        for copy in recipe.get("copies") or []:
+            copy_from_module(context, directory, copy)
 
     inputs = {"version": version, "recipe": digest_tree(directory), "toolchain": toolchain()}
     return Step(f"go-{name}", run, inputs, seconds=SECONDS.get(name, 10))

@@ -22,7 +22,7 @@ REPAIR = "rackwright bundle build --repair"
 
 @dataclass(frozen=True, order=True)
 class Entry:
-    """One file of the bundle; ``size`` in bytes, ``path`` relative to the bundle, ``fidelity`` real or emulated."""
+    """One file of the bundle; ``size`` in bytes, ``path`` relative, ``fidelity`` real or emulated."""
 
     path: str
     kind: str
@@ -82,7 +82,9 @@ def read_lock(bundle: Path) -> Lock:
         entries = tuple(Entry(**entry) for entry in document["entries"])
         schema, release = int(document["schema"]), str(document["release"])
     except FileNotFoundError:
-        raise UsageError(f"{bundle} holds no bundle: {path} does not exist", "rackwright bundle build") from None
+        raise UsageError(
+            f"{bundle} holds no bundle: {path} does not exist", "rackwright bundle build"
+        ) from None
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(
             f"{path} can't be read as a bundle's lock: {error}",
@@ -136,9 +138,14 @@ def verify(bundle: Path) -> list[Problem]:
     recorded = sum_file.read_text() if sum_file.is_file() else ""
     if (bundle / LOCK).is_file() and recorded != lock_sum_line(bundle):
         problems.append(
-            Problem(LOCK, f"not the file that {LOCK_SUM} was written for", recorded.split(" ")[0] or "a checksum",
-                    lock_sum_line(bundle).split(" ")[0], REPAIR)
-        )  # fmt: skip
+            Problem(
+                LOCK,
+                f"not the file that {LOCK_SUM} was written for",
+                recorded.split(" ")[0] or "a checksum",
+                lock_sum_line(bundle).split(" ")[0],
+                REPAIR,
+            )
+        )
     lock = read_lock(bundle)
     with ThreadPoolExecutor() as pool:
         problems += [p for p in pool.map(lambda entry: check_entry(bundle, entry), lock.entries) if p]
@@ -152,7 +159,12 @@ def verify(bundle: Path) -> list[Problem]:
         fault = signature_fault(bundle / "apt" / "rackwright.gpg", signed)
         if fault:
             problems.append(
-                Problem(str(signed.relative_to(bundle)), "signature is not good", "signed by apt/rackwright.gpg",
-                        fault, REPAIR)
-            )  # fmt: skip
+                Problem(
+                    str(signed.relative_to(bundle)),
+                    "signature is not good",
+                    "signed by apt/rackwright.gpg",
+                    fault,
+                    REPAIR,
+                )
+            )
     return problems

@@ -1,33 +1,37 @@
 """Container images written straight into the storage tree that docker-registry serves.
 
-The layout is docker-registry 2.8's filesystem driver: blobs by digest, and small ``link`` files that say which
-repository holds which blob, manifest and tag. Manifests are OCI image manifests with zstd layers.
+The layout is docker-registry 2.8's filesystem driver: blobs by digest, and small ``link`` files that say
+which repository holds which blob, manifest and tag. Manifests are OCI image manifests with zstd layers.
 """
 
 from __future__ import annotations
 
+import fnmatch
+import functools
 import hashlib
 import io
 import json
 import os
 import subprocess
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 STORAGE = Path("docker/registry/v2")
+#: A file's content: where it is, itself, or how to open it.
+Content = Path | bytes | Callable[[], IO[bytes]]
 #: zstd level: 6 is within a few percent of 12 and several times faster.
 LEVEL = 6
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A compressed layer: digests of the compressed and of the plain tar, and the compressed size in bytes."""
+    """A compressed layer: digests of the compressed and of the plain tar, compressed size in bytes."""
 
     digest: str
     diff_id: str
@@ -36,13 +40,13 @@ class Layer:
 
 
 class LayerWriter:
-    """Collects files and writes them as one layer: sorted, one time stamp, numeric owners, so always the same."""
+    """Collects files and writes them as one layer: sorted, one time stamp, numeric owners."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
-        self._members: dict[str, tuple[tarfile.TarInfo, Path | bytes | None]] = {}
+        self._members: dict[str, tuple[tarfile.TarInfo, Content | None]] = {}
 
-    def _put(self, name: str, source: Path | bytes | None, info: tarfile.TarInfo) -> None:
+    def _put(self, name: str, source: Content | None, info: tarfile.TarInfo) -> None:
         info.name = name.strip("/")
         info.mtime = self.epoch
         info.uname = info.gname = ""
@@ -89,6 +93,32 @@ class LayerWriter:
             else:
                 self.file(inside, path, 0o755 if os.access(path, os.X_OK) else 0o644, uid)
 
+    def archive(self, tar: tarfile.TarFile) -> None:
+        """Everything in an open tar except devices; hard links become files. Keep ``tar`` open."""
+        for member in tar:
+            if member.isdev():
+                continue
+            info = member.replace(name=member.name.removeprefix("./"), deep=True)
+            opener: Callable[[], IO[bytes]] | None = None
+            if member.isreg() or member.islnk():
+                target = tar.getmember(member.linkname) if member.islnk() else member
+                info.type, info.size, info.linkname = tarfile.REGTYPE, target.size, ""
+                opener = functools.partial(_open_member, tar, target)
+            self._put(info.name, opener, info)
+
+    def drop(self, patterns: Iterable[str]) -> None:
+        """Leave out what matches one of the shell patterns (``*`` crosses directories)."""
+        for pattern in patterns:
+            for name in fnmatch.filter(list(self._members), pattern):
+                del self._members[name]
+
+    def keep_only(self, pattern: str, kept: str) -> None:
+        """Leave out what matches ``pattern``, except what matches ``kept``."""
+        for name in fnmatch.filter(list(self._members), pattern):
+            info, _ = self._members[name]
+            if not info.isdir() and not fnmatch.fnmatch(name, kept):
+                del self._members[name]
+
     def write(self, target: Path) -> Layer:
         """Write ``target`` (``.tar.zst``) and return its digests."""
         plain = hashlib.sha256()
@@ -97,12 +127,25 @@ class LayerWriter:
             with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
                 for name in sorted(self._members):
                     info, source = self._members[name]
-                    if isinstance(source, Path):
-                        with source.open("rb") as content:
-                            tar.addfile(info, content)
+                    if source is None:
+                        tar.addfile(info)
                     else:
-                        tar.addfile(info, io.BytesIO(source) if source is not None else None)
+                        with _open(source) as content:
+                            tar.addfile(info, content)
         return describe(target, "sha256:" + plain.hexdigest())
+
+
+def _open(source: Content) -> IO[bytes]:
+    if isinstance(source, Path):
+        return source.open("rb")
+    return io.BytesIO(source) if isinstance(source, bytes) else source()
+
+
+def _open_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    stream = tar.extractfile(member)
+    if stream is None:
+        raise OSError(f"{member.name} in the archive has no content")
+    return stream
 
 
 class Tee:
@@ -123,8 +166,8 @@ class Compressor:
     """zstd as a pipe; ``-T2`` gives the same bytes with any number of cores."""
 
     def __init__(self, out: int) -> None:
-        self._process = subprocess.Popen(  # noqa: S603
-            ["nice", "-n", "5", "zstd", f"-{LEVEL}", "-T2", "-q", "-c"],  # noqa: S607
+        self._process = subprocess.Popen(
+            ["nice", "-n", "5", "zstd", f"-{LEVEL}", "-T2", "-q", "-c"],
             stdin=subprocess.PIPE, stdout=out, start_new_session=True,
         )  # fmt: skip
         if self._process.stdin is None:

@@ -28,7 +28,7 @@ class Origin:
 
 
 def record(out: Path, origins: Mapping[str, Origin]) -> None:
-    """Write the lock entries of everything below ``<out>/bundle``; ``origins`` maps a path, or the start of one.
+    """Write the lock entries of everything below ``<out>/bundle``; ``origins`` maps the starts of paths.
 
     Raises:
         KeyError: a file has no origin.
@@ -40,7 +40,14 @@ def record(out: Path, origins: Mapping[str, Origin]) -> None:
         prefix = max((p for p in origins if name == p or name.startswith(p)), key=len, default=None)
         if prefix is None:
             raise KeyError(f"no origin is known for {name}")
-        entries.append({"path": name, "sha256": sha256_file(path), "size": path.stat().st_size, **asdict(origins[prefix])})
+        entries.append(
+            {
+                "path": name,
+                "sha256": sha256_file(path),
+                "size": path.stat().st_size,
+                **asdict(origins[prefix]),
+            }
+        )
     (out / RECORD).write_text(json.dumps(entries, indent=1) + "\n")
 
 

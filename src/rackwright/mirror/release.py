@@ -19,7 +19,7 @@ DEFAULT = "2026.11"
 
 @dataclass(frozen=True)
 class Release:
-    """Versions by component; ``epoch`` is the time stamp (seconds since 1970) of all that is built from it."""
+    """Versions by component; ``epoch`` is the time stamp (seconds since 1970) of what is built."""
 
     name: str
     epoch: int
@@ -52,6 +52,8 @@ def read_release(name: str) -> Release:
         raise UsageError(f"there is no release {name}", f"known releases: {known}")
     document = yaml.safe_load(path.read_text())
     if "date" not in document:
-        raise UsageError(f"release {name} is kept as a reference; a bundle can't be built of it", f"use {DEFAULT}")
+        raise UsageError(
+            f"release {name} is kept as a reference; a bundle can't be built of it", f"use {DEFAULT}"
+        )
     epoch = calendar.timegm(document["date"].timetuple())
     return Release(str(document["release"]), epoch, document["components"])

@@ -20,10 +20,10 @@ class SigningKey:
     def _gpg(self, arguments: Sequence[str | Path], **options: object) -> bytes:
         argv = ["gpg", "--homedir", str(self.home), "--batch", "--yes", "--no-tty", *map(str, arguments)]
         try:
-            done = subprocess.run(argv, capture_output=True, check=False)  # noqa: S603
+            done = subprocess.run(argv, capture_output=True, check=False)
         finally:
-            subprocess.run(  # noqa: S603
-                ["gpgconf", "--homedir", str(self.home), "--kill", "gpg-agent"],  # noqa: S607
+            subprocess.run(
+                ["gpgconf", "--homedir", str(self.home), "--kill", "gpg-agent"],
                 check=False, capture_output=True,
             )  # fmt: skip
         if done.returncode:
@@ -31,7 +31,7 @@ class SigningKey:
                 what=f"gpg {arguments[0]}",
                 where=str(self.home),
                 evidence=done.stderr.decode(errors="replace").strip(),
-                cause="the key directory is damaged, not writable, or its path is too long for gpg-agent's socket",
+                cause="the key directory is damaged, not writable, or its path too long for a socket",
                 next_command="gpg --homedir " + str(self.home) + " --list-secret-keys",
             )
         return done.stdout
@@ -63,10 +63,12 @@ class SigningKey:
 
 def signature_fault(keyring: Path, signed: Path) -> str | None:
     """What is wrong with the signature of a clear-signed file; None when it is good."""
-    for argv in (["gpgv", "--keyring", str(keyring), str(signed)],
-                 ["sqv", "--keyring", str(keyring), "--cleartext", "--output", "/dev/null", str(signed)]):  # fmt: skip
+    for argv in (
+        ["gpgv", "--keyring", str(keyring), str(signed)],
+        ["sqv", "--keyring", str(keyring), "--cleartext", "--output", "/dev/null", str(signed)],
+    ):
         try:
-            done = subprocess.run(argv, capture_output=True, check=False)  # noqa: S603
+            done = subprocess.run(argv, capture_output=True, check=False)
         except FileNotFoundError:
             continue
         if done.returncode == 0:

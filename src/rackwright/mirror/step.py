@@ -24,9 +24,9 @@ FORMAT = 1
 class Step:
     """One node of the build graph.
 
-    ``inputs`` is JSON-able and names everything the result depends on besides the results of ``needs``: versions,
-    recipe files' checksums, tool versions. ``run`` fills an empty directory. ``seconds`` is the first guess of the
-    duration, used until this machine has measured its own.
+    ``inputs`` is JSON-able and names everything the result depends on besides the results of
+    ``needs``: versions, recipe files' checksums, tool versions. ``run`` fills an empty directory. ``seconds`` is the first
+    guess of the duration, used until this machine has measured its own.
     """
 
     name: str
@@ -43,10 +43,15 @@ def sha256_file(path: Path) -> str:
 
 
 def digest_tree(path: Path) -> dict[str, str]:
-    """Relative path to checksum of every file below ``path`` (or of the file itself); executable bits count."""
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    """Relative path to checksum of every file below ``path`` (or of the file); executable bits count."""
+    files = (
+        [path]
+        if path.is_file()
+        else sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    )
     return {
-        str(p.relative_to(path.parent)): sha256_file(p) + ("x" if os.access(p, os.X_OK) else "") for p in files
+        str(p.relative_to(path.parent)): sha256_file(p) + ("x" if os.access(p, os.X_OK) else "")
+        for p in files
     }
 
 
@@ -98,7 +103,7 @@ class StepStore:
             shutil.rmtree(part)
 
     def prune(self, keep: set[str], days: float) -> list[str]:
-        """Remove results that ``keep`` does not name and that no build has used for ``days``; returns their keys."""
+        """Remove results not in ``keep`` that no build has used for ``days``; returns their keys."""
         oldest = time.time() - days * 86400
         gone = [p.name for p in self.root.iterdir() if p.name not in keep and p.stat().st_mtime < oldest]
         for key in gone:
@@ -119,7 +124,7 @@ class Processes:
         with self._lock:
             if self.stopping:
                 raise KeyboardInterrupt
-            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, **options)  # noqa: S603
+            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, **options)
             self._running.add(process)
         try:
             return process.wait()
@@ -176,11 +181,15 @@ class StepContext:
                 next_command="rackwright bundle build   (goes on from the finished steps)",
             )
 
-    def output(self, argv: Sequence[str | Path], cwd: Path | None = None) -> bytes:
+    def output(
+        self, argv: Sequence[str | Path], cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> bytes:
         """Run a program and return its standard output; errors as in :meth:`call`."""
         capture = self.out / ".captured"
         try:
-            self.call(["sh", "-c", 'out=$1; shift; exec "$@" > "$out"', "sh", capture, *argv], cwd=cwd)
+            self.call(
+                ["sh", "-c", 'out=$1; shift; exec "$@" > "$out"', "sh", capture, *argv], cwd=cwd, env=env
+            )
             return capture.read_bytes()
         finally:
             capture.unlink(missing_ok=True)
@@ -190,10 +199,10 @@ def likely_cause(output: str) -> str:
     """A guess in words at why a build program failed, from the end of its output."""
     signs = {
         "No space left": "the disk is full: the build wants about 25 GB below the cache directory",
-        "no such host": "no name resolution for the package source: this machine needs the internet (or its proxy)",
+        "no such host": "no name resolution for the package source: this machine needs the internet",
         "Temporary failure resolving": "no name resolution for the package source",
         "dial tcp": "the package source can't be reached from this machine",
-        "checksum mismatch": "a downloaded module is not the one that go.sum locks: do not go on, find out why",
+        "checksum mismatch": "a downloaded module is not the one that go.sum locks: find out why",
         "signal: killed": "the compiler was killed, most likely for memory: about 4 GB must be free",
         "not found": "a program that the build needs is missing: scripts/setup installs them",
         "NO_PUBKEY": "the Debian archive's keys are missing: install debian-archive-keyring",
