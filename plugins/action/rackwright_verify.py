@@ -1,8 +1,8 @@
 """Collect the evidence that the checks need, and judge it: three stages of one task type (see roles/verify).
 
-``nodes``    on every host: run what the checks want run there, in one round trip of the module rackwright_probe
-``cluster``  on every control plane, but done by the first one that answered: questions to the cluster
-``judge``    once, on the workstation: make the requests, evaluate, write the results, fail when a check failed
+- ``nodes``, on every host: what the checks want run there, in one round trip of the module rackwright_probe
+- ``cluster``, on every control plane, done by the first one that answered: questions to the cluster
+- ``judge``, once, on the workstation: make the requests, evaluate, write results, fail when a check failed
 
 Between the stages evidence lies in a private directory of this run (process arguments and manifests are no
 business of a log); it is removed after the judgement.
@@ -40,7 +40,9 @@ assert rackwright  # noqa: S101  # imported for its place on the path
 
 
 def scratch() -> Path:
-    """The private directory of this run: the same for all workers, which are children of one ansible-playbook."""
+    """The private directory of this run: the same for all workers, which are children of one
+    ansible-playbook.
+    """
     return Path(tempfile.gettempdir()) / f"rackwright-verify-{os.getuid()}-{os.getppid()}"
 
 

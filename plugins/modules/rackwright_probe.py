@@ -3,6 +3,17 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = r"""
 ---
 module: rackwright_probe
@@ -19,11 +30,19 @@ options:
     required: true
     suboptions:
       key: {description: Name of the output., type: str, required: true}
-      argv: {description: The command; C({tmp}) is a scratch directory., type: list, elements: str, required: true}
+      argv:
+        description: The command. C({tmp}) stands for a scratch directory.
+        type: list
+        elements: str
+        required: true
       timeout: {description: Seconds after which it is killed., type: float, default: 30}
       lane: {description: Commands of the same lane run in order., type: str, default: ""}
       stdin: {description: Text for its standard input., type: str, default: ""}
-      each: {description: Command to run for every line printed; C({0}) is its first word., type: list, elements: str, default: []}
+      each:
+        description: Command to run for every line printed. C({0}) stands for the line's first word.
+        type: list
+        elements: str
+        default: []
       alters: {description: Whether it changes anything., type: bool, default: false}
 author: [Rackwright]
 attributes:
@@ -45,16 +64,6 @@ outputs:
   type: dict
   sample: {"kernel": {"rc": 0, "stdout": "6.12.0", "stderr": "", "seconds": 0.01}}
 """
-
-import os
-import shutil
-import signal
-import subprocess
-import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
-
-from ansible.module_utils.basic import AnsibleModule
 
 LIMIT = 4_000_000  # characters kept of one output: `kubectl get pods -A -o json` of several racks fits
 SIDE_BY_SIDE = 6
@@ -107,7 +116,7 @@ def _run_lane(commands, scratch):
             if words:
                 expanded = list(command["each"])
                 for place, word in enumerate(words):
-                    expanded = [item.replace("{%d}" % place, word) for item in expanded]
+                    expanded = [item.replace(f"{{{place}}}", word) for item in expanded]
                 outputs[f"{key}/{words[0]}"] = _run(expanded, timeout, "")
     return outputs
 
@@ -135,7 +144,7 @@ def main():
     outputs = {}
     scratch = tempfile.mkdtemp(prefix="rackwright-probe-")
     try:
-        os.chmod(scratch, 0o755)  # apt's own unprivileged user reads there
+        pathlib.Path(scratch).chmod(0o755)  # apt's own unprivileged user reads there
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             for result in pool.map(lambda lane: _run_lane(lane, scratch), lanes.values()):
                 outputs.update(result)

@@ -17,6 +17,7 @@ from rackwright.checks.base import (
     Verdict,
     found,
     kubectl,
+    running_pods,
 )
 from rackwright.derive.model import SiteModel
 

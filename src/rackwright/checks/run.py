@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from rackwright.checks.base import (
-    CLUSTER,
     LAYERS,
     WORKSTATION,
     Check,
@@ -23,6 +22,7 @@ from rackwright.checks.base import (
     Output,
     Request,
 )
+from rackwright.errors import UsageError
 
 SIDE_BY_SIDE = 6
 
@@ -88,6 +88,14 @@ def write_results(path: Path, results: Sequence[CheckResult], started: str, seco
     scratch.replace(path)
 
 
+def read_results(path: Path) -> list[CheckResult]:
+    """What ``write_results`` wrote; UsageError when it can't be read."""
+    try:
+        return [CheckResult(**check) for check in json.loads(path.read_text())["checks"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} holds no results of checks: {error}", "rackwright rollout SITE") from None
+
+
 def table(results: Sequence[CheckResult], width: int = 110) -> str:
     """A summary for people: a line for each layer, then every failed check with evidence and hint."""
     lines = []
@@ -110,15 +118,3 @@ def table(results: Sequence[CheckResult], width: int = 110) -> str:
     bad = failed(results)
     summary = f"{len(bad)} of {len(results)} checks failed" if bad else f"all {len(results)} checks passed"
     return "\n".join([*lines, "", summary])
-
-
-__all__ = [
-    "CLUSTER",
-    "ask_workstation",
-    "commands_for",
-    "failed",
-    "judge",
-    "table",
-    "within",
-    "write_results",
-]

@@ -1,0 +1,1 @@
+"""Rolling a site out: the playbooks in their order, watched, timed, diagnosed, and resumed."""
