@@ -1,12 +1,19 @@
-"""Put artefacts in place: render them with the typed model and the owning role's variables, hand them to one module."""
+"""Put artefacts in place: rendered with the typed model and the owning role's variables, by one module."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
+try:
+    import rackwright  # noqa: F401
+except ImportError:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from rackwright.errors import RackwrightError
 from rackwright.render import artefact, render
@@ -32,8 +39,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-class ActionModule(ActionBase):
-    """``names``: artefacts; ``options``: values over the role's variables; ``files``: further files, as the module takes them."""
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """``names``: artefacts; ``options``: values over the role's variables; ``files``: as the module takes them."""
 
     _requires_connection = True
 

@@ -24,9 +24,9 @@ options:
       owner: {description: User name or number., type: str, default: root}
       group: {description: Group name or number., type: str, default: root}
       state:
-        description: What is to be there.
+        description: What is to be there; C(any) leaves the path alone.
         type: str
-        choices: [file, directory, absent]
+        choices: [file, directory, absent, any]
         default: file
       create_only: {description: Leave an existing file's content alone., type: bool, default: false}
       purge:
@@ -70,7 +70,7 @@ SUBOPTIONS = {
     "mode": {"type": "str"},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
-    "state": {"type": "str", "choices": ["file", "directory", "absent"], "default": "file"},
+    "state": {"type": "str", "choices": ["file", "directory", "absent", "any"], "default": "file"},
     "create_only": {"type": "bool", "default": False},
     "purge": {"type": "bool", "default": False},
     "secret": {"type": "bool", "default": False, "no_log": False},
@@ -249,7 +249,7 @@ def main() -> None:
     )
     wanted = module.params["files"]
     module.params["files"] = [entry["path"] for entry in wanted]  # what the result shows as the invocation
-    entries = [Entry(module, entry) for entry in wanted]
+    entries = [Entry(module, entry) for entry in wanted if entry["state"] != "any"]
     listed = {entry.path for entry in entries}
     blank = {name: spec.get("default") for name, spec in SUBOPTIONS.items()}
     entries += [

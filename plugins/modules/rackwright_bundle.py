@@ -1,0 +1,173 @@
+#!/usr/bin/python
+"""The head node's side of loading a bundle: what is missing, take it in, close the books."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = """
+module: rackwright_bundle
+short_description: Load a bundle onto this machine (used by the action plugin of the same name)
+description:
+  - C(plan) compares the directory with a lock; C(receive) unpacks an archive, each file only under its right sha256;
+    C(finish) removes what the lock does not list and writes the lock, last of all. A lock that lies here is therefore the
+    proof that the load was completed.
+options:
+  operation: {description: The step., type: str, choices: [plan, receive, finish], required: true}
+  root: {description: Directory of the bundle on this machine., type: path, required: true}
+  digest: {description: The lock's sha256., type: str, required: true}
+  lock: {description: The lock's text; C(plan) can do without when the same lock lies here., type: str, default: ''}
+  archive: {description: Tar archive with files of the bundle; removed when it is unpacked., type: path}
+attributes:
+  check_mode: {support: full, details: Only C(plan) is run in check mode.}
+author: Rackwright
+"""
+
+RETURN = """
+known: {description: Whether the plan is complete (else call again with I(lock))., type: bool, returned: plan}
+missing: {description: Paths that have to be sent., type: list, elements: str, returned: plan}
+stale: {description: Paths that the lock does not list., type: list, elements: str, returned: plan}
+vouched: {description: Whether this very lock lies here already., type: bool, returned: plan}
+"""
+
+LOCK = "lock.json"
+LOCK_SUM = "lock.json.sha256"
+CHUNK = 1 << 20
+
+
+def entries_of(lock: str) -> dict[str, tuple[str, int]]:
+    """Path → sha256 and size in bytes."""
+    return {entry["path"]: (entry["sha256"], entry["size"]) for entry in json.loads(lock)["entries"]}
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 of a file."""
+    with path.open("rb") as handle:
+        state = hashlib.sha256()
+        while chunk := handle.read(CHUNK):
+            state.update(chunk)
+    return state.hexdigest()
+
+
+class Store:
+    """The bundle's directory on this machine."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.root = Path(module.params["root"])
+        self.lock_file = self.root / LOCK
+
+    def present(self) -> dict[str, int]:
+        """Relative path → size of every file here, except the lock and its checksum."""
+        found = {}
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                path = Path(folder, name)
+                found[str(path.relative_to(self.root))] = path.lstat().st_size
+        return {path: size for path, size in found.items() if path not in (LOCK, LOCK_SUM)}
+
+    def plan(self, digest: str, lock: str) -> dict[str, Any]:
+        """What has to come and what has to go."""
+        own = self.lock_file.read_text(encoding="utf-8") if self.lock_file.exists() else ""
+        same = hashlib.sha256(own.encode()).hexdigest() == digest
+        if not same and not lock:
+            return {"known": False, "vouched": False, "missing": [], "stale": []}
+        wanted = entries_of(own if same else lock)
+        trusted = entries_of(own) if own else {}
+        present = self.present()
+        missing = []
+        for path, (sha256, size) in sorted(wanted.items()):
+            right = present.get(path) == size and (
+                trusted.get(path) == (sha256, size) or digest_of(self.root / path) == sha256
+            )
+            if not right:
+                missing.append(path)
+        stale = sorted(present.keys() - wanted.keys())
+        return {"known": True, "vouched": same, "missing": missing, "stale": stale}
+
+    def _take(self, source: BinaryIO, path: Path, sha256: str) -> None:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.part")
+        state = hashlib.sha256()
+        with temporary.open("wb") as handle:
+            while chunk := source.read(CHUNK):
+                state.update(chunk)
+                handle.write(chunk)
+            os.fchmod(handle.fileno(), 0o644)
+        if state.hexdigest() != sha256:
+            temporary.unlink()
+            self.module.fail_json(
+                msg=f"{path.relative_to(self.root)} arrived with sha256 {state.hexdigest()}, its lock says {sha256}. "
+                "Cause: the bundle was changed after it was locked. Next: 'rackwright bundle verify'."
+            )
+        temporary.replace(path)
+
+    def receive(self, archive: Path, lock: str) -> None:
+        """Unpack ``archive``; a file is renamed into place only after its sha256 was found right."""
+        wanted = entries_of(lock)
+        self.lock_file.unlink(missing_ok=True)  # from here on no lock vouches for this directory
+        with tarfile.open(archive, "r:") as tar:
+            for member in tar:
+                source = tar.extractfile(member)
+                if source is None or member.name not in wanted:
+                    self.module.fail_json(msg=f"the archive holds {member.name!r}, which is not in the lock")
+                self._take(source, self.root / member.name, wanted[member.name][0])
+        archive.unlink()
+
+    def finish(self, digest: str, lock: str) -> None:
+        """Remove what is not listed, then write the lock."""
+        plan = self.plan(digest, lock)
+        if plan["missing"]:
+            self.module.fail_json(msg=f"still missing after the transfer: {', '.join(plan['missing'][:5])}; run again")
+        for path in plan["stale"]:
+            (self.root / path).unlink()
+        for folder, _, _ in os.walk(self.root, topdown=False):
+            if not os.listdir(folder) and Path(folder) != self.root:
+                os.rmdir(folder)
+        os.sync()
+        (self.root / LOCK_SUM).write_text(f"{digest}  {LOCK}\n", encoding="utf-8")
+        temporary = self.root / ".lock.part"
+        temporary.write_text(lock, encoding="utf-8")
+        temporary.replace(self.lock_file)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "operation": {"type": "str", "choices": ["plan", "receive", "finish"], "required": True},
+            "root": {"type": "path", "required": True},
+            "digest": {"type": "str", "required": True},
+            "lock": {"type": "str", "default": ""},
+            "archive": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    store, params = Store(module), module.params
+    result: dict[str, Any] = {}
+    try:
+        if params["operation"] == "plan":
+            result = store.plan(params["digest"], params["lock"])
+        elif params["operation"] == "receive":
+            store.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+            store.receive(Path(params["archive"]), params["lock"])
+        else:
+            store.finish(params["digest"], params["lock"])
+    except OSError as error:
+        module.fail_json(
+            msg=f"loading the bundle into {store.root}: {error.filename or ''}: {error.strerror}. "
+            "What arrived so far is kept: run the same playbook again."
+        )
+    module.params["lock"] = f"({len(params['lock'])} characters)"
+    module.exit_json(changed=params["operation"] != "plan", **result)
+
+
+if __name__ == "__main__":
+    main()
