@@ -18,8 +18,6 @@ LONGEST = 900
 @dataclass(frozen=True)
 class Known:
     """Something that is known to go wrong: its sign, its cause, what to run (``{host}`` is filled in)."""
-    filled in).
-    """
 
     sign: re.Pattern[str]
     cause: str
