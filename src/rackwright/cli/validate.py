@@ -37,7 +37,11 @@ def run(args: argparse.Namespace) -> int:
     for finding in findings:
         print(finding, file=sys.stderr)
     errors = sum(finding.severity == "error" for finding in findings)
-    counts = f"{errors} error{'' if errors == 1 else 's'}, {len(findings) - errors} warning(s)"
+    counts = ", ".join(
+        f"{number} {word}{'' if number == 1 else 's'}"
+        for number, word in ((errors, "error"), (len(findings) - errors, "warning"))
+        if number
+    )
     if model is None:
         print(f"{shown(path)}: {counts}", file=sys.stderr)
         return int(ExitCode.INPUT_WRONG)

@@ -133,10 +133,10 @@ def _interfaces(server: schema.Server, networks: dict[str, Network]) -> tuple[In
         if p in networks and getattr(server.addresses, p) is not None
     ]
     management = networks["management"]
-    # A VLAN's packets pass the bond: it takes the largest of them.
-    mtu = max(network.mtu for network in (management, *tagged))
     for name in members:
-        result.append(Interface(facts[name].interface, None, server.ports[name].mac, None, mtu, "physical"))
+        result.append(
+            Interface(facts[name].interface, None, server.ports[name].mac, None, management.mtu, "physical")
+        )
     mac = server.ports[members[0]].mac
     result.append(
         Interface(
@@ -144,7 +144,7 @@ def _interfaces(server: schema.Server, networks: dict[str, Network]) -> tuple[In
             network="management",
             mac=mac,
             address=_on(management, server.addresses.management),
-            mtu=mtu,
+            mtu=management.mtu,
             kind="bond",
             members=tuple(facts[name].interface for name in members),
         )

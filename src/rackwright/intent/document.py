@@ -122,9 +122,7 @@ def read_document(path: Path, shown: str) -> Document:
     try:
         roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        return fault("yaml-syntax", line, column, *_explain(error))
+        return fault("yaml-syntax", *_explain(error, text))
     except yaml.YAMLError as error:
         return fault(
             "yaml-syntax", 1, 1, f"this is not YAML: {error}", "remove the characters that are not text"
@@ -157,28 +155,39 @@ def _tabs(text: str) -> Iterator[tuple[int, int]]:
             yield number, indent.group().index("\t") + 1
 
 
-def _explain(error: yaml.MarkedYAMLError) -> tuple[str, str]:
+def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, str, str]:
+    """Line, column, message and hint of a fault of syntax: at its cause, not where the parser gave up."""
     problem = (error.problem or "this is not YAML").strip()
-    context = f" {error.context.strip()}" if error.context else ""
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    quote = _open_quote(text)
+    if quote is not None and quote[0] <= line:
+        return *quote, "a quote is not closed", "put the closing quote at the end of the value"
     if "mapping values are not allowed" in problem:
-        return "a second ': ' in one line", "break the line, or put the value into quotes"
+        return line, column, "a second ': ' in one line", "break the line, or put the value into quotes"
     if "could not find expected ':'" in problem:
-        return (
-            "a line without ':'",
-            "write 'key: value'; check the line before it for a missing quote or colon",
-        )
-    if "did not find expected key" in problem or "expected <block end>" in problem:
-        return "the indentation doesn't fit the lines above", "line the keys of one block up below each other"
+        return line, column, "the line above this has no ':'", "write 'key: value'"
     if "expected ',' or" in problem:
-        return (
-            f"a bracket is not closed{context and ':' + context}",
-            "close the '{' or '[', and put ',' between the parts",
-        )
-    if "found unexpected end of stream" in problem or "quoted scalar" in context:
-        return "a quote is not closed", "put the closing quote at the end of the value"
+        opened = error.context_mark or mark
+        if opened is not None:
+            line, column = opened.line + 1, opened.column + 1
+        return line, column, "a bracket is not closed", "close the '{' or '[', and put ',' between the parts"
+    if "did not find expected key" in problem or "expected <block end>" in problem:
+        hint = "line the keys of one block up below each other"
+        return line, column, "the indentation doesn't fit the lines above", hint
     if "found undefined alias" in problem:
-        return problem, "define the anchor (&name) above its use (*name)"
-    return f"{problem}{context}", "check the quotes, brackets and indentation here"
+        return line, column, problem, "define the anchor (&name) above its use (*name)"
+    context = f" {error.context.strip()}" if error.context else ""
+    return line, column, f"{problem}{context}", "check the quotes, brackets and indentation here"
+
+
+def _open_quote(text: str) -> tuple[int, int] | None:
+    """Line and column of the first double quote that its own line doesn't close."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = re.sub(r"(^|\s)#.*", "", line)
+        if bare.count('"') % 2:
+            return number, bare.rindex('"') + 1
+    return None
 
 
 def _build(document: Document, node: yaml.Node, path: Path_, shown: str, open_nodes: set[int]) -> Any:

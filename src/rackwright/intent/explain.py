@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -45,68 +46,59 @@ def findings_of(
 
 
 def _finding(document: Document, error: ErrorDetails, root: type[BaseModel], at: Path_) -> Finding:
-    loc: Path_ = error["loc"]
+    kind, loc = error["type"], error["loc"]
     path = (*at, *loc)
-    kind, value = error["type"], error["input"]
-    context: Mapping[str, Any] = error.get("ctx", {})
-    name = _name(loc)
-    described = _describe(root, loc)
-    if kind == "missing":
-        if isinstance(loc[-1], int):
-            return document.finding(
-                "wrong-type", path[:-1], f"{_name(loc[:-1])} needs {loc[-1] + 1} values", described
-            )
-        hint = f"add '{loc[-1]}': {described}"
-        return document.finding(
-            "missing-field", path, f"{name} is missing{_of(document, path)}", hint, key=True
-        )
+    owner = document.dotted(path[:-1]) or "the site"
+    if kind == "missing" and isinstance(loc[-1], str):
+        message, hint = f"{owner} has no '{loc[-1]}'", f"add {_describe(root, loc)}"
+        return document.finding("missing-field", path, message, hint, key=True)
     if kind == "extra_forbidden":
         hint = did_you_mean(str(loc[-1]), _fields(root, loc[:-1]))
         return document.finding(
-            "unknown-field", path, f"{name} is not a field{_of(document, path)}", hint, key=True
+            "unknown-field", path, f"'{loc[-1]}' is not a field of {owner}", hint, key=True
         )
+    words = [step for step in loc if isinstance(step, str)]
+    name = f"'{words[-1]}'" if words else "the file"
+    if kind == "missing":
+        return document.finding("wrong-type", path[:-1], f"{name} needs more entries", _describe(root, loc))
+    return document.finding(error_rule(error), path, *_words(error, name, _describe(root, loc)))
+
+
+def error_rule(error: ErrorDetails) -> str:
+    """The id under which a fault of a value is reported."""
+    if error["input"] is None:
+        return "no-value"
+    kind = error["type"]
+    if kind in _KINDS or kind in ("too_short", "too_long"):
+        return "wrong-type"
+    ranges = ("greater_than_equal", "less_than_equal")
+    return {"literal_error": "unknown-value", **dict.fromkeys(ranges, "out-of-range")}.get(kind, "bad-value")
+
+
+def _words(error: ErrorDetails, name: str, described: str) -> tuple[str, str]:
+    """Message and hint of a fault of a value."""
+    kind, value = error["type"], error["input"]
+    context: Mapping[str, Any] = error.get("ctx", {})
     if value is None:
-        return document.finding("no-value", path, f"{name} has no value", described)
+        return f"{name} has no value", described
     if kind == "value_error":
         fault = context.get("error")
-        return document.finding("bad-value", path, f"{name}: {fault}", getattr(fault, "hint", described))
+        return f"{name}: {fault}", getattr(fault, "hint", described)
     if kind == "literal_error":
-        choices = [
-            part.strip(" '") for part in str(context.get("expected", "")).replace(" or ", ", ").split(",")
-        ]
-        return document.finding(
-            "unknown-value", path, f"{name}: unknown value {_quote(value)}", did_you_mean(str(value), choices)
-        )
+        choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        return f"{name}: unknown value {_quote(value)}", did_you_mean(str(value), choices)
     if kind in _KINDS:
-        return document.finding(
-            "wrong-type", path, f"{name} must be {_KINDS[kind]}, not {_quote(value)}", described
-        )
+        return f"{name} must be {_KINDS[kind]}, not {_quote(value)}", described
     if kind in ("greater_than_equal", "less_than_equal"):
         limit = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
-        return document.finding(
-            "out-of-range", path, f"{name} must be {limit}, not {_quote(value)}", described
-        )
+        return f"{name} must be {limit}, not {_quote(value)}", described
     if kind == "too_short":
-        return document.finding(
-            "wrong-type", path, f"{name} needs at least {context.get('min_length')} entry", described
-        )
+        return f"{name} needs at least {context.get('min_length')} entry", described
     if kind == "too_long":
-        return document.finding(
-            "wrong-type", path, f"{name} takes at most {context.get('max_length')} entries", described
-        )
+        return f"{name} takes at most {context.get('max_length')} entries", described
     if kind == "string_pattern_mismatch":
-        return document.finding("bad-value", path, f"{name}: {_quote(value)} is not valid", described)
-    return document.finding("bad-value", path, f"{name}: {error['msg']}", described)
-
-
-def _name(loc: Path_) -> str:
-    words = [str(step) for step in loc if isinstance(step, str)]
-    return f"'{words[-1]}'" if words else "the file"
-
-
-def _of(document: Document, path: Path_) -> str:
-    owner = document.dotted(path[:-1])
-    return f" of {owner}" if owner else ""
+        return f"{name}: {_quote(value)} is not valid", described
+    return f"{name}: {error['msg']}", described
 
 
 def _quote(value: object) -> str:
@@ -123,7 +115,7 @@ def _describe(root: type[BaseModel], loc: Path_) -> str:
     for end in range(len(loc) + 1):
         info = _info(root, loc[:end])
         if info is not None and info.description:
-            found = info.description
+            found = f"{loc[end - 1]}: {info.description}"
     return found
 
 

@@ -60,6 +60,9 @@ def load_intent(path: Path) -> tuple[Intent, list[Finding]]:
     findings += _faults(document, schema.SiteFile, document.data)
     broken = {_section(finding) for finding in findings}
     broken |= {_section(finding) for finding in document.findings}
+    if set(document.data) - set(schema.SiteFile.model_fields):
+        # An unknown section may be a misspelt one: don't judge by its absence.
+        broken |= set(schema.SiteFile.model_fields) - set(document.data)
     return _salvage(document, broken), document.findings + findings
 
 

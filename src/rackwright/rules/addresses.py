@@ -26,10 +26,10 @@ class AddressOutside(Rule):
                 message = (
                     f"{stated.address} of {stated.owner} isn't in the {stated.network} network {network.cidr}"
                 )
-                yield Fault(stated.path, message, free_address(intent, stated.network))
+                yield Fault(stated.path, message, free_address(intent, stated.network, stated.address))
             elif stated.address in edges:
                 message = f"{stated.address} of {stated.owner} is the network's own or its broadcast address"
-                yield Fault(stated.path, message, free_address(intent, stated.network))
+                yield Fault(stated.path, message, free_address(intent, stated.network, stated.address))
 
 
 class NetworkNotThere(Rule):
@@ -59,7 +59,7 @@ class DuplicateAddress(Rule):
             first = seen.setdefault(stated.address, stated)
             if first is not stated:
                 where = line_of(intent, first.path, stated.path)
-                message = f"{stated.address} of {stated.owner} is already {first.owner} ({where})"
+                message = f"{stated.address} of {stated.owner} is already taken by {first.owner} ({where})"
                 yield Fault(stated.path, message, free_address(intent, stated.network, stated.address))
 
 
@@ -77,7 +77,7 @@ class AddressInDhcpRange(Rule):
             first, last = network.dhcp_range
             if first <= stated.address <= last:
                 message = f"{stated.address} of {stated.owner} lies in the DHCP range {first}-{last}"
-                yield Fault(stated.path, message, free_address(intent, stated.network))
+                yield Fault(stated.path, message, free_address(intent, stated.network, stated.address))
 
 
 class ServingRange(Rule):
@@ -101,7 +101,7 @@ class ServingRange(Rule):
         for stated in stated_addresses(intent):
             if stated.path[0] != "serving" and first <= stated.address <= last:
                 message = f"{stated.address} of {stated.owner} lies in vip_range {first}-{last}"
-                yield Fault(stated.path, message, free_address(intent, stated.network))
+                yield Fault(stated.path, message, free_address(intent, stated.network, stated.address))
 
 
 class ServingRangeTooSmall(Rule):

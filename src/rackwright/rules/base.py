@@ -95,7 +95,7 @@ def line_of(intent: Intent, path: Path_, seen_from: Path_) -> str:
 
 
 def free_address(intent: Intent, purpose: str, near: IPv4Address | None = None) -> str:
-    """A hint naming the next free address of a network: above ``near`` where that lies in it."""
+    """A hint naming a free address of a network: from the host part of ``near`` upwards."""
     network = intent.networks.get(purpose)
     if network is None:
         return ""
@@ -103,10 +103,13 @@ def free_address(intent: Intent, purpose: str, near: IPv4Address | None = None) 
     ranges = [n.dhcp_range for n in intent.networks.values() if n.dhcp_range]
     if intent.serving is not None:
         ranges.append(intent.serving.vip_range)
-    start = int(near) if near is not None and near in network.cidr else int(network.cidr.network_address)
+    base, hosts = int(network.cidr.network_address), network.cidr.num_addresses
+    start = int(near) % hosts if near is not None else 1
     # Looking 4096 addresses far is enough for a hint, even in a /8.
-    for number in range(start + 1, min(int(network.cidr.broadcast_address), start + 4096)):
-        address = IPv4Address(number)
+    for step in range(min(hosts, 4096)):
+        address = IPv4Address(base + (start + step) % hosts)
+        if address in (network.cidr.network_address, network.cidr.broadcast_address):
+            continue
         if address not in used and not any(first <= address <= last for first, last in ranges):
             return f"{address} is free on the {purpose} network"
     return f"choose a free address of {network.cidr}"

@@ -11,6 +11,8 @@ from rackwright.intent.hardware import BOND_PORTS
 from rackwright.intent.load import Intent
 from rackwright.rules.base import Fault, Rule, line_of
 
+ADD_SWITCH = "add it to 'switches'"
+
 
 class UnknownSwitchProduct(Rule):
     id = "unknown-switch-product"
@@ -67,7 +69,7 @@ class CableEnds(Rule):
                     yield Fault((*path, given), message, f"state '{missing}' too, or neither", key=True)
                 elif port.switch not in products:
                     message = f"{server.name} {name}: the site has no switch '{port.switch}'"
-                    yield Fault((*path, "switch"), message, did_you_mean(port.switch, products))
+                    yield Fault((*path, "switch"), message, did_you_mean(port.switch, products) or ADD_SWITCH)
                 else:
                     yield from _known_port(products[port.switch], port.switch, port.port, (*path, "port"))
         for at, link in intent.interconnects:
@@ -76,7 +78,9 @@ class CableEnds(Rule):
             for index, switch in enumerate(link.switches):
                 if switch not in products:
                     message = f"the site has no switch '{switch}'"
-                    yield Fault((*at, "switches", index), message, did_you_mean(switch, products))
+                    yield Fault(
+                        (*at, "switches", index), message, did_you_mean(switch, products) or ADD_SWITCH
+                    )
                     continue
                 for place, port_name in enumerate(link.ports):
                     yield from _known_port(products[switch], switch, port_name, (*at, "ports", place))

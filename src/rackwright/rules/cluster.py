@@ -155,6 +155,22 @@ class WorkerExternal(Rule):
                 )
 
 
+class HeadOob(Rule):
+    id = "head-oob"
+    what = "The head node has an address on the oob network where that has a DHCP range."
+    why = "It serves DHCP and the boot files there."
+    mend = "State addresses.oob and ports.lom1 of the head node."
+
+    def check(self, intent: Intent) -> Iterator[Fault]:
+        oob = intent.networks.get("oob")
+        for at, server in _with_role(intent, "head"):
+            if oob is not None and oob.dhcp_range is not None and server.addresses.oob is None:
+                message = f"{server.name} serves DHCP on the oob network, but has no address there"
+                yield Fault(
+                    (*at, "addresses"), message, f"add 'oob': {free_address(intent, 'oob')}", key=True
+                )
+
+
 class GpuOptions(Rule):
     id = "gpu-option"
     what = "Stated GPUs are among those that the profile takes."
@@ -188,5 +204,6 @@ RULES: tuple[type[Rule], ...] = (
     RolesOfProfile,
     HeadIsControlPlane,
     WorkerExternal,
+    HeadOob,
     GpuOptions,
 )

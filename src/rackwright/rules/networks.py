@@ -105,6 +105,22 @@ class VlanTags(Rule):
                 seen[network.vlan] = purpose
 
 
+class LargestMtu(Rule):
+    id = "largest-mtu"
+    what = "No tagged network's MTU is larger than management's."
+    why = "They share the bond, whose MTU is management's: larger packets are dropped."
+    mend = "Raise management's MTU to the largest, on the switches' ports too, or lower the other."
+
+    def check(self, intent: Intent) -> Iterator[Fault]:
+        management = intent.networks.get("management")
+        for purpose in TAGGED:
+            network = intent.networks.get(purpose)
+            if network is not None and management is not None and network.mtu > management.mtu:
+                message = f"MTU {network.mtu} of {purpose} is larger than {management.mtu} of management"
+                hint = f"both pass the bond: set networks.management.mtu to {network.mtu}, or lower this"
+                yield Fault(("networks", purpose, "mtu"), message, hint)
+
+
 class PodRange(Rule):
     id = "pod-range"
     what = f"pod_cidr holds a /{POD_PREFIX} for each node."
@@ -143,6 +159,7 @@ RULES: tuple[type[Rule], ...] = (
     DhcpRangeOutside,
     DhcpOnlyOob,
     VlanTags,
+    LargestMtu,
     PodRange,
     ServiceRange,
 )

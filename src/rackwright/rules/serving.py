@@ -72,8 +72,8 @@ class ModelFits(Rule):
                 elif model is not None and model.memory_gb > min(service.gpus, span) * memory:
                     linked = min(service.gpus, span)
                     message = (
-                        f"model {service.model} takes {model.memory_gb:g} GB, but with {service.gpus} GPUs {profile} "
-                        f"holds {linked * memory} GB ({linked} x {memory} GB linked directly)"
+                        f"model {service.model} takes {model.memory_gb:g} GB, but {linked} directly linked "
+                        f"GPU{'s' if linked > 1 else ''} of {profile} hold {linked * memory} GB"
                     )
                     yield Fault(path, message, _fitting(model))
             if model is not None and service.gpus < model.min_gpus:

@@ -1,0 +1,116 @@
+"""docs/reference/site.md from the grammar and the rules; ``python -m rackwright.rules.reference`` writes it."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from rackwright.intent import schema
+from rackwright.paths import checkout
+from rackwright.rules.engine import RULES
+
+HEAD = """\
+# The site file
+
+One file states a site: `inventories/<site>/site.yml`. It is an Ansible inventory too:
+`ansible-inventory -i inventories/<site>/site.yml --graph`. A large site may put servers, switches and interconnects
+into `racks/*.yml` beside it. Passwords, tokens and keys stand in none of them: they belong into a vault-encrypted
+file of `group_vars/` or `host_vars/`.
+
+`rackwright validate <site>` shows every fault at once, as `file:line:column: severity: message [rule]` with a
+hint; `--format json` follows [validate.schema.json](schemas/validate.schema.json). Exit code 2: the site has errors.
+
+This page is made from the grammar and the rules by `python -m rackwright.rules.reference`.
+
+## Fields
+"""
+
+CLASSES: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("The file", schema.SiteFile),
+    ("site", schema.Site),
+    ("networks", schema.Networks),
+    ("networks.<purpose>", schema.Network),
+    ("access", schema.Access),
+    ("dns", schema.Dns),
+    ("ntp", schema.Ntp),
+    ("kubernetes", schema.Kubernetes),
+    ("switches[]", schema.Switch),
+    ("interconnects[]", schema.Interconnect),
+    ("servers[]", schema.Server),
+    ("servers[].bmc", schema.Bmc),
+    ("servers[].addresses", schema.Addresses),
+    ("servers[].ports.<port>", schema.Port),
+    ("servers[].gpus", schema.Gpus),
+    ("serving", schema.Serving),
+    ("serving.models[]", schema.ModelService),
+    ("racks/*.yml", schema.RackFile),
+)
+
+_KINDS = {"str": "text", "int": "number", "IPv4Address": "address", "IPv4Network": "network/length"}
+
+
+def site_reference() -> str:
+    """The whole page."""
+    rules = "\n## Rules\n\n| Rule | What must hold | Why | How to mend it |\n|---|---|---|---|\n"
+    return HEAD + "".join(_sections()) + rules + "".join(_rules())
+
+
+def _sections() -> Iterator[str]:
+    for title, grammar in CLASSES:
+        yield f"\n### {title}\n\n{(grammar.__doc__ or '').strip()}\n\n"
+        yield "| Field | Type | Default | Meaning |\n|---|---|---|---|\n"
+        for name, info in grammar.model_fields.items():
+            kind = _kind(name, info)
+            yield f"| `{name}` | {kind} | {_default(info)} | {info.description} |\n"
+
+
+def _rules() -> Iterator[str]:
+    for rule in sorted(RULES, key=lambda r: r.id):
+        warning = " (warning)" if rule.severity == "warning" else ""
+        yield f"| `{rule.id}`{warning} | {rule.what} | {rule.why} | {rule.mend} |\n"
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    value = info.default
+    if isinstance(value, BaseModel) or value is None or value == ():
+        return ""
+    return f"`{value}`"
+
+
+def _kind(name: str, info: FieldInfo) -> str:
+    if name in ("dhcp_range", "vip_range"):
+        return "first-last"
+    return _type(info.annotation)
+
+
+def _type(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _type(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return _type(next(part for part in arguments if part is not type(None)))
+    if origin is typing.Literal:
+        return ", ".join(f"`{choice}`" for choice in arguments)
+    if origin is tuple:
+        return f"list of {_type(arguments[0])}"
+    if origin is dict:
+        return f"block of {_type(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"[{annotation.__name__}](#{_anchor(annotation)})"
+    return _KINDS[annotation.__name__]
+
+
+def _anchor(grammar: type[BaseModel]) -> str:
+    title = next(title for title, known in CLASSES if known is grammar)
+    return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c in "-_")
+
+
+if __name__ == "__main__":
+    (checkout() / "docs/reference/site.md").write_text(site_reference(), encoding="utf-8")
