@@ -41,6 +41,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     stop.add_argument("--hard", action="store_true", help="pull the plug instead of shutting down")
     start = _action(actions, "start", _start, "switch a node on")
     start.add_argument("node", metavar="NODE")
+    silicon = _action(actions, "silicon", _silicon, "have a node's imitated NVSwitch fabric show a fault")
+    silicon.add_argument("node", metavar="NODE")
+    silicon.add_argument(
+        "--fabric-state", metavar="STATE", help="such as 'In Progress'; without: as it should be"
+    )
     shell = _action(actions, "shell", _shell, "log in to a node, or run one command there")
     shell.add_argument("node", metavar="NODE")
     shell.add_argument("command_line", nargs=argparse.REMAINDER, metavar="-- COMMAND")
@@ -148,6 +153,11 @@ def _start(args: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
+def _silicon(args: argparse.Namespace) -> int:
+    lab.set_fabric(_name(args), args.node, args.fabric_state)
+    return ExitCode.DONE
+
+
 def _shell(args: argparse.Namespace) -> int:
     workstation.shell(_name(args), args.node, _command(args, needed=False))
 
@@ -168,4 +178,4 @@ def _size(text: str) -> int:
     match = re.fullmatch(r"(\d+)([KMGkmg]?)(i?[Bb])?", text)
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 4G")
-    return int(match.group(1)) * 1024 ** " KMG".index(match.group(2).upper() or " ")
+    return int(match.group(1)) << 10 * " KMG".index(match.group(2).upper() or " ")

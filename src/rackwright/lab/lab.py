@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rackwright.errors import RunFailure
+from rackwright.errors import RunFailure, UsageError
 from rackwright.lab import cgroups, hostlimits, network, node, rootfs
 from rackwright.lab.command import attempt
 from rackwright.lab.spec import LabSpec, NodeSpec
@@ -81,6 +81,7 @@ def up(spec: LabSpec, say: Say, memory_limit: int | None = None, only: Sequence[
     started = time.monotonic()
     with state.locked("bring the lab up"):
         base = _base(state) if _pin(state).exists() else rootfs.ensure(rootfs.Recipe(), say)
+        before = state.spec()
         state.prepare(spec)
         _pin(state).write_text(base.parent.name + "\n")
         hostlimits.raise_limits(say)
@@ -91,7 +92,9 @@ def up(spec: LabSpec, say: Say, memory_limit: int | None = None, only: Sequence[
         network.ensure_lab(spec)
         nodes = [n for n in spec.nodes if not only or n.name in only]
         for n in spec.nodes:
-            node.prepare(spec, n, state)
+            files = node.prepare(spec, n, state)
+            if before is not None and any(n.name == o.name and n.gpus != o.gpus for o in before.nodes):
+                node.write_silicon(files, n.gpus)
         state.write_known_hosts(spec)
         _start_all(spec, state, nodes, base, memory_limit, say)
     say(f"lab {spec.name} is up: {len(nodes)} nodes in {time.monotonic() - started:.0f} s")
@@ -218,6 +221,16 @@ def stop(name: str, node_name: str, hard: bool, say: Say) -> None:
             raise _stuck(f"switch {node_name} off", name, node_name)
         network.remove_node(spec, n.name, [link.port for link in n.links])
     say(f"{node_name} is off after {time.monotonic() - begun:.1f} s")
+
+
+def set_fabric(name: str, node_name: str, fabric_state: str | None) -> None:
+    """Have a node's NVSwitch fabric show a state (a fault), or with None what the site gives it."""
+    state = State(name)
+    gpus = state.existing().node(node_name).gpus
+    if gpus is None or gpus["fabric"] is None:
+        raise UsageError(f"{node_name} has no NVSwitch fabric")
+    fabric = gpus["fabric"] if fabric_state is None else {"state": fabric_state, "status": "N/A"}
+    node.write_silicon(node.NodeFiles(state.node(node_name)), {**gpus, "fabric": fabric})
 
 
 def status(name: str) -> LabStatus:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -21,6 +23,7 @@ APT = Path("/etc/apt")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 BUILD_LIMIT_S = 1200
+USUAL_S = 65  # measured on two cores
 
 SSHD = """\
 # A node as just provisioned: only root, only with a key.
@@ -82,16 +85,16 @@ def ensure(recipe: Recipe, say: Callable[[str], None]) -> Path:
         building = rootfs_dir() / f".{recipe.digest}.building.{os.getpid()}"
         building.mkdir(mode=0o700)
         mirror = debian_mirror()
-        say(f"building the nodes' root file system from {mirror} ({recipe.suite}), once; about 1 min left")
+        say(f"building the nodes' root file system once, from {mirror}; about {USUAL_S} s left")
         start = time.monotonic()
-        _bootstrap(recipe, building / "root", mirror)
+        _bootstrap(recipe, building / "root", mirror, say)
         _finish(recipe, building / "root")
         building.rename(target.parent)
         say(f"root file system built in {time.monotonic() - start:.0f} s")
     return target
 
 
-def _bootstrap(recipe: Recipe, target: Path, mirror: str) -> None:
+def _bootstrap(recipe: Recipe, target: Path, mirror: str, say: Callable[[str], None]) -> None:
     argv = [
         *("nice", "-n", "5", "mmdebstrap", "--variant=minbase", "--format=directory"),
         *(f"--include={','.join(recipe.packages)}", f"--keyring={KEYRING}"),
@@ -100,7 +103,8 @@ def _bootstrap(recipe: Recipe, target: Path, mirror: str) -> None:
         *("--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*"),
         *(recipe.suite, str(target), mirror),
     ]
-    result = attempt(argv, timeout_s=BUILD_LIMIT_S)
+    with _ticking(say):
+        result = attempt(argv, timeout_s=BUILD_LIMIT_S)
     if result.returncode != 0:
         words = [line for line in result.stderr.splitlines() if re.match(r"(E|W|Err):?", line)]
         raise RunFailure(
@@ -113,6 +117,26 @@ def _bootstrap(recipe: Recipe, target: Path, mirror: str) -> None:
             else "the Debian mirror of this machine's apt sources can't be reached, or lacks the suite",
             next_command="rackwright doctor",
         )
+
+
+@contextlib.contextmanager
+def _ticking(say: Callable[[str], None], every_s: float = 15.0) -> Iterator[None]:
+    """Say how long it takes while it takes long."""
+    done, begun = threading.Event(), time.monotonic()
+
+    def tick() -> None:
+        while not done.wait(every_s):
+            spent = time.monotonic() - begun
+            rest = f"about {USUAL_S - spent:.0f} s left" if spent < USUAL_S else "longer than usual"
+            say(f"root file system: {spent:.0f} s, {rest}")
+
+    ticker = threading.Thread(target=tick, daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        ticker.join()
 
 
 def _finish(recipe: Recipe, root: Path) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from rackwright.lab import overlay
 from rackwright.lab.command import run
 from rackwright.lab.spec import LabSpec, NodeSpec
 
+DELETING = ".deleting"
+
 
 def labs_dir() -> Path:
     """The directory of all labs."""
@@ -26,10 +27,11 @@ def labs_dir() -> Path:
 
 
 def names() -> tuple[str, ...]:
-    """The labs that have a directory."""
+    """The labs that have a directory, be it one that is half deleted."""
     if not labs_dir().is_dir():
         return ()
-    return tuple(sorted(p.name for p in labs_dir().iterdir() if p.is_dir() and not p.name.startswith(".")))
+    found = (p.name.removeprefix(".").removesuffix(DELETING) for p in labs_dir().iterdir() if p.is_dir())
+    return tuple(sorted(set(found)))
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,12 @@ class State:
 
     def delete(self) -> None:
         """Delete all of the lab on disk. Nothing is mounted there: the nodes' mounts live in namespaces."""
-        if self.directory.exists():
-            doomed = labs_dir() / f".{self.name}.deleting"
-            if doomed.exists():
-                shutil.rmtree(doomed)
-            self.directory.rename(doomed)
+        doomed = labs_dir() / f".{self.name}{DELETING}"
+        for directory in (doomed, self.directory):
+            if not directory.exists():
+                continue
+            if directory != doomed:
+                directory.rename(doomed)
             run(["rm", "-rf", "--one-file-system", str(doomed)], f"delete {doomed}", timeout_s=300)
 
     @contextlib.contextmanager
