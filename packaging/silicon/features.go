@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +26,6 @@ func featureLabels(silicon *Silicon) map[string]string {
 		"nvidia.com/gpu.replicas":                     "1",
 		"nvidia.com/gpu.sharing-strategy":             "none",
 		"nvidia.com/mig.capable":                      strconv.FormatBool(chip.mig),
-		"nvidia.com/mig.strategy":                     "single",
 		"nvidia.com/mps.capable":                      "false",
 		"nvidia.com/vgpu.present":                     "false",
 		"nvidia.com/cuda.driver-version.full":         silicon.driverVersion(),
@@ -35,6 +35,9 @@ func featureLabels(silicon *Silicon) map[string]string {
 		"nvidia.com/cuda.runtime-version.full":        silicon.cudaVersion(),
 		"nvidia.com/cuda.runtime-version.major":       cuda[0],
 		"nvidia.com/cuda.runtime-version.minor":       cuda[1],
+	}
+	if strategy := os.Getenv("MIG_STRATEGY"); strategy != "" {
+		labels["nvidia.com/mig.strategy"] = strategy
 	}
 	if silicon.Machine != "" {
 		labels["nvidia.com/gpu.machine"] = labelValue(silicon.Machine)

@@ -37,7 +37,8 @@ spec:
     type: {{ .root.Values.daemonsets.updateStrategy }}
     {{- if eq .root.Values.daemonsets.updateStrategy "RollingUpdate" }}
     rollingUpdate:
-      maxUnavailable: {{ .root.Values.daemonsets.rollingUpdate.maxUnavailable | toString | atoi }}
+      {{- $most := toString .root.Values.daemonsets.rollingUpdate.maxUnavailable }}
+      maxUnavailable: {{ if hasSuffix "%" $most }}{{ $most | quote }}{{ else }}{{ atoi $most }}{{ end }}
     {{- end }}
   template:
     metadata:
@@ -75,6 +76,8 @@ spec:
           env:
             - name: DRIVER_VERSION
               value: {{ .root.Values.driver.version | quote }}
+            - name: MIG_STRATEGY
+              value: {{ .root.Values.mig.strategy | quote }}
             - name: NODE_NAME
               valueFrom:
                 fieldRef:
