@@ -1,0 +1,430 @@
+"""kubeadm itself: init, join, reset, and what one node has to be given by another to join."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import glob
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import string
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from ansible.module_utils.rackwright_cluster import (
+    ADMIN_CONF,
+    PKI,
+    Api,
+    ClusterFailure,
+    Etcd,
+    Finished,
+    execute,
+    member_of,
+    scrub,
+    tail,
+)
+from ansible.module_utils.rackwright_membership import (
+    CONTROL_PLANE_MARK,
+    ETCD_DATA,
+    Look,
+    removable,
+)
+
+LOCK = "/run/lock/rackwright-kubeadm"
+# Beside kubeadm's own files, so that `kubeadm reset` leaves it and one mount carries it into the API server.
+OWN_DIRECTORY = "/etc/kubernetes/rackwright"
+ENCRYPTION = f"{OWN_DIRECTORY}/encryption.yaml"
+TOKEN_MINUTES = 20
+# Why kubeadm gives up, by what it or the kubelet said. First match wins.
+CAUSES = (
+    (r"not yet valid|has expired", "the clocks of the nodes differ: compare `chronyc tracking` on each"),
+    (r"no space left on device", "a file system is full: df -h /var/lib/containerd /var/lib/kubelet"),
+    (r"failed to pull|ImagePull|ErrImage", "an image can't be pulled from the site's registry"),
+    (r"Port-\d+|address already in use", "another program listens on a port that Kubernetes needs: ss -ltnp"),
+    (
+        r"etcdserver: (too many learners|unhealthy cluster|re-configuration)",
+        "etcd does not take a member now",
+    ),
+    (
+        r":8443.*(refused|timed? ?out|no route)|(refused|timed? ?out|no route).*:8443",
+        "the API's address does not answer",
+    ),
+    (
+        r"lookup .* no such host|server misbehaving",
+        "the API's or the registry's name does not resolve on this node",
+    ),
+    (
+        r"\[ERROR (\w+)\]",
+        "a preflight check of kubeadm failed; see kubernetes_preflight_ignore for those that may",
+    ),
+)
+
+
+@contextlib.contextmanager
+def exclusive(name: str, wait: float, take: bool) -> Iterator[int | None]:
+    """Hold this node's lock; yields its descriptor. kubeadm inherits it, so one that outlived its run is waited for."""
+    if not take:
+        yield None
+        return
+    os.makedirs(os.path.dirname(LOCK), exist_ok=True)
+    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        until = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise ClusterFailure(
+                        "Waiting for a kubeadm that an earlier run left behind",
+                        name,
+                        execute(["pgrep", "-a", "kubeadm"]).said or f"{LOCK} is held",
+                        "an earlier run was interrupted, and its kubeadm is still at work or hangs",
+                        f"ssh {name} pgrep -a kubeadm; end it, then run again",
+                    ) from None
+                time.sleep(1)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def new_token() -> str:
+    """Return a bootstrap token."""
+    alphabet = string.ascii_lowercase + string.digits
+    part = lambda size: "".join(secrets.choice(alphabet) for _ in range(size))  # noqa: E731
+    return f"{part(6)}.{part(16)}"
+
+
+def encryption_configuration() -> str:
+    """Return an EncryptionConfiguration with a new key, for secrets at rest."""
+    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    return (
+        "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n"
+        "  - resources: [secrets]\n    providers:\n      - secretbox:\n          keys:\n"
+        f"            - name: key1\n              secret: {key}\n      - identity: {{}}\n"
+    )
+
+
+def write_secret(path: str, text: str) -> None:
+    """Write a file of mode 0600 atomically, in a directory of mode 0700 if that has to be made."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def secret_files(files: Mapping[str, str]) -> Iterator[str]:
+    """Yield a directory in /run (memory) holding these files, mode 0600; those of interrupted runs go first."""
+    for old in glob.glob("/run/rackwright-kubeadm-*"):
+        shutil.rmtree(old)
+    directory = tempfile.mkdtemp(prefix="rackwright-kubeadm-", dir="/run")
+    try:
+        for name, text in files.items():
+            write_secret(f"{directory}/{name}", text.replace("@directory@", directory))
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+def filled(path: str, values: Mapping[str, str]) -> str:
+    """Return a rendered kubeadm configuration with its @placeholders@ replaced."""
+    with open(path, encoding="utf-8") as handle:
+        text = handle.read()
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def make_credentials(p: Mapping[str, Any], lock: int | None) -> dict[str, Any]:
+    """Clear what the joining nodes left, then make a token (and, for control planes, upload the certificates).
+
+    Runs on a working control plane. Raises ClusterFailure or ApiError.
+    """
+    api = Api.from_kubeconfig(ADMIN_CONF, f"https://{p['address']}:6443")
+    standing: dict[str, str] = {}
+    control_planes = [one for one in p["joining"] if one["control_plane"]]
+    if control_planes:
+        _clear_members(control_planes, p["force"], standing)
+    for one in p["joining"]:
+        kept = (
+            standing.get(one["name"]) == "voter"
+            or one["complete"]
+            and one["authority"] == _authority(PKI + "/ca.crt")
+        )
+        if not kept:
+            api.ask("DELETE", f"/api/v1/nodes/{one['name']}")
+    with open(f"{PKI}/ca.crt", encoding="utf-8") as handle:
+        authority = handle.read()
+    made: dict[str, Any] = {
+        "token": _bootstrap_token(api),
+        "authority": authority,
+        "standing": standing,
+        "endpoint": p["endpoint"],
+    }
+    if control_planes:
+        made["certificate_key"] = secrets.token_hex(32)
+        values = {"certificate_key": made["certificate_key"], "token": new_token()}
+        with secret_files({"init.yaml": filled(p["config"], values)}) as directory:
+            command = [
+                "kubeadm",
+                "init",
+                "phase",
+                "upload-certs",
+                "--upload-certs",
+                f"--config={directory}/init.yaml",
+            ]
+            done = execute(command, limit=90, keep_fd=lock)
+        if done.rc != 0:
+            raise failed("Uploading the control plane's certificates", p["name"], done)
+        with open(ENCRYPTION, encoding="utf-8") as handle:
+            made["encryption"] = handle.read()
+    return made
+
+
+def _authority(path: str) -> str:
+    with open(path, "rb") as handle:
+        return hashlib.sha256(handle.read().strip()).hexdigest()
+
+
+def _clear_members(joining: list[dict[str, Any]], force: list[str], standing: dict[str, str]) -> None:
+    """Remove the etcd members that joining nodes left behind; notes the standing of those that stay."""
+    etcd = Etcd()
+    members = etcd.members()
+    if members is None:
+        raise ClusterFailure(
+            "Listing etcd's members",
+            "this control plane",
+            etcd.call("endpoint", "status").said,
+            "etcd has no quorum or does not answer",
+            "journalctl -b -u kubelet; etcdctl endpoint status --cluster",
+        )
+    for one in joining:
+        stale = removable(members, one, one["name"] in force)
+        own = member_of(members, one["name"], one["address"])
+        if stale is None:
+            standing[one["name"]] = own.standing if own else "none"
+            continue
+        done = etcd.call("member", "remove", stale.id)
+        if done.rc != 0:
+            raise ClusterFailure(
+                f"Removing the etcd member that {one['name']} left behind",
+                f"member {stale.id}, {stale.standing}",
+                done.said,
+                "etcd refuses a removal that could cost it its quorum: another member is down",
+                "etcdctl endpoint health --cluster; bring the other control planes back first",
+            )
+        standing[one["name"]] = "none"
+
+
+def _bootstrap_token(api: Api) -> str:
+    """Make a token by which nodes join, good for some minutes; the API removes it by itself."""
+    token = new_token()
+    identity, secret = token.split(".")
+    ends = datetime.now(timezone.utc) + timedelta(minutes=TOKEN_MINUTES)
+    status, answer = api.ask(
+        "POST",
+        "/api/v1/namespaces/kube-system/secrets",
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": f"bootstrap-token-{identity}"},
+            "type": "bootstrap.kubernetes.io/token",
+            "stringData": {
+                "token-id": identity,
+                "token-secret": secret,
+                "expiration": ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "usage-bootstrap-authentication": "true",
+                "auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token",
+                "description": "Rackwright: nodes of one run join with it",
+            },
+        },
+    )
+    if status != 201:
+        raise ClusterFailure(
+            "Making a token for the nodes that join",
+            api.server,
+            f"{status} {answer.get('message', '') if isinstance(answer, dict) else answer}",
+            "the API refuses the administrator's certificate, or is not ready",
+            "kubectl --kubeconfig /etc/kubernetes/admin.conf get --raw /readyz?verbose",
+        )
+    return token
+
+
+def discovery(credentials: Mapping[str, Any]) -> str:
+    """Return the kubeconfig with which a node finds and trusts the cluster, and presents its token."""
+    authority = base64.b64encode(credentials["authority"].encode()).decode()
+    return (
+        "apiVersion: v1\nkind: Config\ncurrent-context: join\n"
+        f"clusters:\n- name: site\n  cluster:\n    server: {credentials['endpoint']}\n"
+        f"    certificate-authority-data: {authority}\n"
+        "contexts:\n- name: join\n  context:\n    cluster: site\n    user: join\n"
+        f"users:\n- name: join\n  user:\n    token: {credentials['token']}\n"
+    )
+
+
+def failed(what: str, where: str, done: Finished) -> ClusterFailure:
+    """Return the failure of a kubeadm run, with what the kubelet and the static pods said last."""
+    evidence = [f"exit status {done.rc}", done.said]
+    kubelet = execute(
+        ["journalctl", "-b", "-u", "kubelet", "-p", "err", "-n", "6", "--no-pager", "-o", "cat"]
+    ).out
+    if kubelet.strip():
+        evidence += ["kubelet:", tail(kubelet, 6)]
+    for path in sorted(glob.glob("/var/log/pods/kube-system_*/*/*.log"))[:8]:
+        pod = path.split("/")[4].split("_")[1]
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            last = tail(handle.read()[-4000:], 2)
+        if re.search(r"stderr F [EF]\d{4}|fatal|panic|error", last):
+            evidence += [f"{pod}:", last]
+    text = scrub("\n".join(evidence))
+    cause = next((label for pattern, label in CAUSES if re.search(pattern, text)), "see what was seen above")
+    return ClusterFailure(
+        what, where, text, cause, f"ssh {where} journalctl -b -u kubelet -n 50; then run again"
+    )
+
+
+class Kubeadm:
+    """The steps of kubeadm on this node."""
+
+    def __init__(self, name: str, config: str, cri_socket: str, limit: float, lock: int | None) -> None:
+        self.name, self.config, self.cri_socket, self.limit, self.lock = name, config, cri_socket, limit, lock
+
+    def _run(self, what: str, files: Mapping[str, str], *words: str) -> None:
+        with secret_files(files) as directory:
+            command = ["kubeadm", *(word.replace("@directory@", directory) for word in words)]
+            done = execute(command, limit=self.limit, keep_fd=self.lock)
+        if done.rc != 0:
+            raise failed(what, self.name, done)
+
+    def init(self, seen: Look) -> None:
+        """Start the cluster. etcd data that is there already stays: kubeadm then goes over its steps again."""
+        ignored: list[str] = []
+        if seen.data:
+            if not os.path.exists(ENCRYPTION):
+                raise ClusterFailure(
+                    "Finishing an interrupted kubeadm init",
+                    self.name,
+                    f"{ETCD_DATA} exists, {ENCRYPTION} does not",
+                    "the key that encrypts secrets in etcd was lost; a new one would make them unreadable",
+                    f"restore {ENCRYPTION}; or, to give the data up: ssh {self.name} kubeadm reset -f",
+                )
+            ignored = [
+                "--ignore-preflight-errors=DirAvailable--var-lib-etcd,Port-6443,Port-10250,Port-10257,Port-10259,Port-2379,"
+                "Port-2380,FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml,"
+                "FileAvailable--etc-kubernetes-manifests-kube-controller-manager.yaml,"
+                "FileAvailable--etc-kubernetes-manifests-kube-scheduler.yaml,"
+                "FileAvailable--etc-kubernetes-manifests-etcd.yaml"
+            ]
+        elif seen.stage != "absent":
+            self.reset()
+        if not os.path.exists(ENCRYPTION):
+            write_secret(ENCRYPTION, encryption_configuration())
+        values = {"token": new_token(), "certificate_key": secrets.token_hex(32)}
+        self._run(
+            "Starting the cluster with kubeadm init",
+            {"init.yaml": filled(self.config, values)},
+            "init",
+            "--config=@directory@/init.yaml",
+            *ignored,
+        )
+
+    def finish_init(self, seen: Look) -> None:
+        """Run the phases of kubeadm init that a killed run never came to; each may be repeated."""
+        values = {"token": new_token(), "certificate_key": secrets.token_hex(32)}
+        phases = dict.fromkeys([*seen.unfounded, "mark-control-plane", "kubelet-finalize all"])
+        for phase in phases:
+            self._run(
+                f"Finishing kubeadm init: phase {phase}",
+                {"init.yaml": filled(self.config, values)},
+                "init",
+                "phase",
+                *phase.split(),
+                "--config=@directory@/init.yaml",
+            )
+
+    def join(self, seen: Look, credentials: Mapping[str, Any], forced: bool) -> None:
+        """Join; before that, take back what an unfinished join left. An established member is never taken back."""
+        if "token" not in credentials:
+            problem = credentials.get("problem") or {
+                "what": "Joining the cluster",
+                "where": self.name,
+                "evidence": "no control plane in this run could give credentials",
+                "cause": "no control plane is healthy, or none can be reached",
+                "next_command": "ansible control_plane -b -m command -a 'systemctl is-active kubelet'",
+            }
+            raise ClusterFailure(**problem)
+        foreign = (
+            bool(seen.authority)
+            and seen.authority != hashlib.sha256(credentials["authority"].strip().encode()).hexdigest()
+        )
+        voter = credentials["standing"].get(self.name) == "voter"
+        sound = seen.complete and not foreign and (voter or not seen.control_plane)
+        if (sound or voter) and not forced and not foreign:
+            raise ClusterFailure(
+                "Bringing an established member of the cluster back",
+                self.name,
+                "; ".join(seen.reasons),
+                "the node is a full member, but something on it does not work; nothing was removed",
+                f"ssh {self.name} journalctl -b -u kubelet -n 50; to make it join anew: "
+                f'-e \'{{"kubernetes_rejoin": ["{self.name}"]}}\'',
+            )
+        if seen.stage != "absent":
+            self.reset()
+        if seen.control_plane:
+            write_secret(ENCRYPTION, credentials["encryption"])
+        files = {
+            "join.yaml": filled(self.config, {"certificate_key": credentials.get("certificate_key", "")}),
+            "discovery.conf": discovery(credentials),
+        }
+        self._run("Joining the cluster with kubeadm join", files, "join", "--config=@directory@/join.yaml")
+
+    def reset(self) -> None:
+        """Undo an unfinished init or join. The etcd member, if any, was removed through a healthy one before."""
+        command = [
+            "kubeadm",
+            "reset",
+            "--force",
+            f"--cri-socket={self.cri_socket}",
+            "--skip-phases=remove-etcd-member",
+        ]
+        done = execute(command, limit=self.limit, keep_fd=self.lock)
+        if done.rc != 0:
+            raise failed("Undoing an unfinished join with kubeadm reset", self.name, done)
+        for path in (os.path.dirname(ETCD_DATA), "/var/lib/cni", "/etc/cni/net.d/05-cilium.conflist"):
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            elif os.path.exists(path):
+                os.unlink(path)
+
+    def mark(self, seen: Look) -> None:
+        """Set the control plane's label and taint, which a join killed at its very end lacks."""
+        api = Api.from_kubeconfig(ADMIN_CONF, f"https://{seen.address}:6443")
+        taint = {"key": CONTROL_PLANE_MARK, "effect": "NoSchedule"}
+        body = {"metadata": {"labels": {CONTROL_PLANE_MARK: ""}}, "spec": {"taints": [taint]}}
+        status, answer = api.ask(
+            "PATCH", f"/api/v1/nodes/{self.name}", body, "application/strategic-merge-patch+json"
+        )
+        if status != 200:
+            raise failed("Marking the node as a control plane", self.name, Finished(1, "", str(answer)))
+
+    def require(self, seen: Look, step: str) -> None:
+        """Raise ClusterFailure unless the node is a full member now."""
+        if seen.stage == "joined":
+            return
+        raise failed(
+            f"{step} ended, but the node is no full member",
+            self.name,
+            Finished(0, "\n".join(seen.reasons), ""),
+        )
