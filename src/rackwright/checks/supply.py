@@ -21,10 +21,9 @@ from rackwright.checks.base import (
     found,
 )
 from rackwright.derive.model import Node, SiteModel
+from rackwright.render.places import MIRROR_ROOT, ca_anchor
 
-LOCK = "/srv/rackwright/mirror/lock.json"
-SITE_AUTHORITY = "/usr/local/share/ca-certificates/rackwright-site-ca.crt"
-"""Where the site_ca role puts the authority's certificate on every node."""
+LOCK = f"{MIRROR_ROOT}/lock.json"
 
 
 def judge_sources(evidence: Evidence, node: Node, mirror: str) -> Verdict:
@@ -173,7 +172,7 @@ def checks(model: SiteModel) -> Iterator[Check]:
         "registry",
         model.registry,
         (
-            Need(head.name, Command("site-authority", ("cat", SITE_AUTHORITY))),
+            Need(head.name, Command("site-authority", ("cat", ca_anchor(model)))),
             Need(
                 head.name,
                 Command("lock", ("jq", "-c", '{entries:[.entries[]|select(.kind=="image")]}', LOCK)),

@@ -1,0 +1,1 @@
+"""The report of a rollout or a rehearsal: what was asked, done, measured."""
