@@ -1,4 +1,4 @@
-"""docs/reference/site.md from the grammar and the rules; ``python -m rackwright.rules.reference`` writes it."""
+"""Writes docs/reference/site.md from the grammar and the rules: ``python -m rackwright.rules.reference``."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ HEAD = """\
 # The site file
 
 One file states a site: `inventories/<site>/site.yml`. It is an Ansible inventory too:
-`ansible-inventory -i inventories/<site>/site.yml --graph`. A large site may put servers, switches and interconnects
-into `racks/*.yml` beside it. Passwords, tokens and keys stand in none of them: they belong into a vault-encrypted
-file of `group_vars/` or `host_vars/`.
+`ansible-inventory -i inventories/<site>/site.yml --graph`. A large site may put servers, switches and
+interconnects into `racks/*.yml` beside it. Passwords, tokens and keys stand in none of them: they belong
+into a vault-encrypted file of `group_vars/` or `host_vars/`.
 
-`rackwright validate <site>` shows every fault at once, as `file:line:column: severity: message [rule]` with a
-hint; `--format json` follows [validate.schema.json](schemas/validate.schema.json). Exit code 2: the site has errors.
+`rackwright validate <site>` shows every fault at once, as `file:line:column: severity: message [rule]`
+with a hint; `--format json` follows [validate.schema.json](schemas/validate.schema.json).
+Exit code 2: the site has errors.
 
 This page is made from the grammar and the rules by `python -m rackwright.rules.reference`.
 

@@ -1,0 +1,130 @@
+"""Reading a site's files: positions, parts under racks/, odd YAML, and the page made from the grammar."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from rackwright.errors import SiteError, UsageError
+from rackwright.intent.document import read_document
+from rackwright.paths import checkout
+from rackwright.rules.engine import RULES
+from rackwright.rules.reference import site_reference
+from rackwright.site import load_site, resolve_site, validate
+
+REFERENCE = (checkout() / "inventories/reference/site.yml").read_text(encoding="utf-8")
+CUT = REFERENCE.index("  - name: xe9680-1\n")
+END = REFERENCE.index("serving:\n")
+
+
+@pytest.fixture
+def split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The reference site with its last two servers in a file of racks/."""
+    monkeypatch.chdir(tmp_path)
+    Path("racks").mkdir()
+    Path("site.yml").write_text(REFERENCE[:CUT] + REFERENCE[END:], encoding="utf-8")
+    rack = Path("racks/extra.yml")
+    rack.write_text("---\nservers:\n" + REFERENCE[CUT:END], encoding="utf-8")
+    return rack
+
+
+def test_a_site_split_into_files_is_the_same_site(split: Path) -> None:
+    whole, parts = load_site("reference").to_dict(), load_site(Path("site.yml")).to_dict()
+    assert {**parts, "path": ""} == {**whole, "path": ""}
+
+
+def test_positions_are_true_in_a_part(split: Path) -> None:
+    text = split.read_text(encoding="utf-8")
+    text = text.replace("unit: 8", "unit: eight", 1).replace("10.40.0.42", "10.40.0.21")
+    split.write_text(text, encoding="utf-8")
+    _, findings = validate(Path("site.yml"))
+    unit = text[: text.index("unit: eight")].count("\n") + 1
+    address = text[: text.index("10.40.0.21")].count("\n") + 1
+    assert [(f.file, f.line, f.rule) for f in findings] == [
+        ("racks/extra.yml", unit, "wrong-type"),
+        ("site.yml", 89, "duplicate-address"),
+    ]
+    assert findings[0].path == "servers.xe9680-1.unit"
+    assert f"(racks/extra.yml, line {address})" in findings[1].message
+
+
+def test_a_part_may_hold_only_machines(split: Path) -> None:
+    split.write_text(split.read_text(encoding="utf-8") + "\nkubernetes: {}\nserver: []\n", encoding="utf-8")
+    with pytest.raises(SiteError) as raised:
+        load_site(Path("site.yml"))
+    messages = [finding.message for finding in raised.value.findings]
+    assert messages == ["'kubernetes' is not a field of the site", "'server' is not a field of the site"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file holds no 'key: value' lines"),
+        ("- a\n- b\n", "the file holds no 'key: value' lines"),
+        ("site: &s\n  name: *s\n", "an alias refers to what encloses it"),
+        ("site: *nobody\n", "found undefined alias 'nobody'"),
+        ("? [a, b]\n: c\n", "a key must be one word"),
+        ("site: \x00\n", "this is not YAML"),
+        ("site: !!python/object:os.system x\n", ""),
+    ],
+)
+def test_odd_yaml(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "site.yml"
+    path.write_text(text, encoding="utf-8")
+    findings = read_document(path, "site.yml").findings
+    assert (findings[0].message if findings else "").startswith(message)
+    assert bool(findings) == bool(message)
+
+
+def test_text_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "site.yml"
+    path.write_bytes(b"---\nsite: caf\xe9\n")
+    (finding,) = read_document(path, "site.yml").findings
+    assert (finding.line, finding.column, finding.message) == (2, 10, "the file is not UTF-8 text")
+
+
+def test_values_mean_what_they_look_like(tmp_path: Path) -> None:
+    path = tmp_path / "site.yml"
+    path.write_text("a: 2026.10\nb: 10:20:30:40:50:60\nc: no\nd: 012\ne:\nf: ''\n", encoding="utf-8")
+    data = read_document(path, "site.yml").data
+    assert data == {"a": "2026.10", "b": "10:20:30:40:50:60", "c": "no", "d": "012", "e": None, "f": ""}
+
+
+def test_an_unquoted_release_is_the_release(tmp_path: Path) -> None:
+    path = tmp_path / "site.yml"
+    path.write_text(REFERENCE.replace('release: "2026.11"', "release: 2026.11"), encoding="utf-8")
+    assert load_site(path).release == "2026.11"
+
+
+def test_what_a_site_may_be_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = checkout() / "inventories/minimal/site.yml"
+    assert resolve_site("minimal") == expected
+    assert resolve_site("inventories/minimal") == expected
+    assert resolve_site(expected) == expected
+    with pytest.raises(UsageError, match="no site at"):
+        resolve_site(tmp_path)
+
+
+def test_warnings_do_not_make_a_site_invalid(tmp_path: Path) -> None:
+    path = tmp_path / "site.yml"
+    path.write_text(
+        REFERENCE.replace("switch: leaf-b, port: ethernet1/1/1}", "switch: leaf-a, port: ethernet1/1/40}")
+    )
+    model, findings = validate(path)
+    assert model is not None
+    assert [(f.rule, f.severity) for f in findings] == [("cabling-redundancy", "warning")]
+
+
+def test_rules_have_ids_of_their_own_and_say_everything() -> None:
+    assert len({rule.id for rule in RULES}) == len(RULES)
+    for rule in RULES:
+        assert all(text.endswith(".") for text in (rule.what, rule.why, rule.mend)), rule.id
+
+
+def test_the_reference_page_is_current() -> None:
+    page = (checkout() / "docs/reference/site.md").read_text(encoding="utf-8")
+    hint = textwrap.dedent("run: python -m rackwright.rules.reference")
+    assert page == site_reference(), hint
