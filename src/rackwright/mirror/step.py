@@ -24,9 +24,9 @@ FORMAT = 1
 class Step:
     """One node of the build graph.
 
-    ``inputs`` is JSON-able and names everything the result depends on besides the results of
-    ``needs``: versions, recipe files' checksums, tool versions. ``run`` fills an empty directory. ``seconds`` is the first
-    guess of the duration, used until this machine has measured its own.
+    ``inputs`` is JSON-able and names everything the result depends on besides what ``needs`` made: versions,
+    recipe files' checksums, tool versions. ``run`` fills an empty directory. ``seconds`` is the first guess of
+    the duration, used until this machine has measured its own.
     """
 
     name: str
