@@ -1,0 +1,1 @@
+"""How a site's served models become objects of its cluster."""

@@ -1,0 +1,103 @@
+"""What each served model needs of the cluster: its names in Triton, its place, and how it may be replaced."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rackwright.derive.model import Node, ServedModel, SiteModel
+
+NAMESPACE = "serving"
+METRICS_PORT = 8002
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """A question that a sound model answers, and the word that its answer must hold."""
+
+    prompt: str
+    answer: str
+
+
+#: By the catalogue's name of the model; the question is the validated design's, figure 6.
+ACCEPTANCE: Mapping[str, Acceptance] = {
+    "capitals-gpt": Acceptance("What's the capital of Texas?", "Austin"),
+}
+
+
+@dataclass(frozen=True)
+class TritonModel:
+    """One name that Triton serves the model under; a decoupled one answers piece by piece."""
+
+    name: str
+    decoupled: bool
+
+
+@dataclass(frozen=True)
+class Service:
+    """A served model as the cluster runs it.
+
+    ``required``: replicas never share a node (there are enough nodes); else they only prefer not to. ``surge``: a new
+    replica can start before an old one ends, because GPUs are left for it. ``image`` holds the model's files.
+    """
+
+    served: ServedModel
+    image: str
+    models: tuple[TritonModel, ...]
+    required: bool
+    surge: bool
+    acceptance: Acceptance | None
+
+    @property
+    def name(self) -> str:
+        """The name of the Deployment, its Service, and all else that belongs to it."""
+        return self.served.name
+
+
+def candidates(model: SiteModel, served: ServedModel) -> tuple[Node, ...]:
+    """Nodes whose profile is asked for and that have enough GPUs for a replica."""
+    return tuple(
+        node
+        for node in model.gpu_workers
+        if node.profile in served.profiles and node.gpus is not None and node.gpus.count >= served.gpus
+    )
+
+
+def spare_node(model: SiteModel, served: ServedModel) -> bool:
+    """Whether one more replica fits, wherever the scheduler put all that is asked for.
+
+    With replicas apart from each other (one a node) that takes a node without one that nobody else can have filled.
+    """
+    nodes = candidates(model, served)
+    others = sum(
+        other.gpus * other.replicas
+        for other in model.serving
+        if other.name != served.name and set(candidates(model, other)) & set(nodes)
+    )
+    if len(nodes) >= served.replicas:
+        free = len(nodes) - served.replicas
+        least = min((node.gpus.count - served.gpus for node in nodes if node.gpus), default=0)
+        return free > 0 and others <= least
+    total = sum(node.gpus.count // served.gpus for node in nodes if node.gpus) if served.gpus else 0
+    return total * served.gpus - served.replicas * served.gpus - others >= served.gpus
+
+
+def services(model: SiteModel) -> tuple[Service, ...]:
+    """Every served model of the site, by name."""
+    return tuple(
+        Service(
+            served=served,
+            image=f"{model.registry}/rackwright/models/{served.model}:{model.release}",
+            models=(TritonModel(served.name, False), TritonModel(f"{served.name}-stream", True)),
+            required=len(candidates(model, served)) >= served.replicas,
+            surge=spare_node(model, served),
+            acceptance=ACCEPTANCE.get(served.model),
+        )
+        for served in sorted(model.serving, key=lambda one: one.name)
+    )
+
+
+def digest(text: str) -> str:
+    """A short fingerprint: pods are replaced when what they mount has another one."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
