@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 from collections.abc import Mapping
 from pathlib import Path
@@ -132,7 +133,7 @@ class Distribution(_Entry):
     version: str
     codename: str
     exercised: bool
-    end_of_life: Any
+    end_of_life: datetime.date
     packages: dict[str, str]
     services: dict[str, str]
     paths: dict[str, str]

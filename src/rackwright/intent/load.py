@@ -46,7 +46,7 @@ def load_intent(path: Path) -> tuple[Intent, list[Finding]]:
     if not document.data:
         return Intent(document, broken={"file"}), document.findings
     findings: list[Finding] = []
-    for rack in sorted((path.parent / "racks").glob("*.yml")):
+    for rack in rack_files(path):
         part = read_document(rack, shown(rack))
         sections = tuple(schema.RackFile.model_fields)
         # Its lists are looked at as parts of the whole site, below.
@@ -64,6 +64,11 @@ def load_intent(path: Path) -> tuple[Intent, list[Finding]]:
         # An unknown section may be a misspelt one: don't judge by its absence.
         broken |= set(schema.SiteFile.model_fields) - set(document.data)
     return _salvage(document, broken), document.findings + findings
+
+
+def rack_files(path: Path) -> list[Path]:
+    """The files of ``racks/`` beside a site file, in the order of their names."""
+    return sorted((path.parent / "racks").glob("*.yml"))
 
 
 def shown(path: Path) -> str:

@@ -108,6 +108,13 @@ def test_what_a_site_may_be_called(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         resolve_site(tmp_path)
 
 
+def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(split: Path) -> None:
+    first = load_site(Path("site.yml"))
+    assert load_site(Path("site.yml")) is first
+    split.write_text(split.read_text(encoding="utf-8").replace("unit: 8", "unit: 2"), encoding="utf-8")
+    assert load_site(Path("site.yml")).node("xe9680-1").unit == 2
+
+
 def test_warnings_do_not_make_a_site_invalid(tmp_path: Path) -> None:
     path = tmp_path / "site.yml"
     path.write_text(

@@ -98,6 +98,8 @@ def test_groups_and_variables(site: Path) -> None:
     assert first["rackwright_site"] == str(site / "site.yml")
     assert first["rackwright_node"]["roles"] == ["control_plane", "head"]
     assert first["rackwright_versions"]["kubernetes"].count(".") == 2
+    assert first["rackwright_distribution"]["paths"]["ca_anchors"] == "/usr/local/share/ca-certificates"
+    assert first["rackwright_timezone"] == "Etc/UTC"
     # Ordinary group_vars and host_vars lie over what the site says, and over each other.
     assert (first["ntp_note"], second["ntp_note"]) == ("group", "host")
     assert first["ansible_user"] == "engineer"
