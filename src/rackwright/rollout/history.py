@@ -30,6 +30,7 @@ class History:
     def __init__(self, site: str, kind: str = "first", path: Path | None = None) -> None:
         self._path = path or cache_dir() / "durations" / f"{site}.json"
         self._kind = kind
+        self._assumed: dict[str, float] = {}
         try:
             self._all: dict[str, dict[str, Any]] = json.loads(self._path.read_text())
         except (OSError, ValueError):
@@ -37,8 +38,14 @@ class History:
 
     def seconds(self, step: str) -> float:
         """How long the step will probably take, in seconds."""
+        if step in self._assumed:
+            return self._assumed[step]
         known = self._all.get(self._kind, {}).get(step)
         return float(known["seconds"]) if known else SHIPPED.get(step, 30.0)
+
+    def assume(self, step: str, seconds: float) -> None:
+        """Take this for the step, whatever is remembered: the caller knows better."""
+        self._assumed[step] = seconds
 
     def offset(self, step: str, task: str) -> float | None:
         """How far into the step the task began last time, in seconds; None for a task not seen before."""

@@ -243,6 +243,14 @@ def failure(options: Options, timeline: Timeline, code: int, log: Path) -> RunFa
     """Why the rollout failed; without a failed task, the log's own last words."""
     again = f"rackwright rollout {options.site} --resume"
     failures = [f for f in timeline.failures if timeline.phase is None or f.phase == timeline.phase.name]
+    if failures and failures[-1].action.endswith("rackwright_verify") and failures[-1].status == "failed":
+        return RunFailure(
+            what="verify the site",
+            where=str(options.site),
+            evidence=f"checks failed: the table says which ({options.output / 'checks.json'})",
+            cause="named beside each failed check",
+            next_command=f"the command beside the check; then {again}",
+        )
     if failures:
         return diagnose(failures, str(options.site), again, str(log))
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
