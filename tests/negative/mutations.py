@@ -141,6 +141,7 @@ CLUSTER = (
     _one("role-not-of-profile", "roles: [control_plane]", "roles: [control_plane, gpu_worker]"),
     _one("worker-without-external", "external: 10.40.1.21, ", ""),
     _one("head-without-oob", "storage: 10.40.2.11, oob: 10.40.3.11}", "storage: 10.40.2.11}"),
+    _one("release-end-of-life", 'release: "2026.11"', "release: 2023.10"),
     _one("release-unknown", 'release: "2026.11"', "release: 2026.1"),
     _one("distribution-unknown", "  timezone: Etc/UTC", "  timezone: Etc/UTC\n  distribution: debian-12"),
     _one(
