@@ -9,7 +9,7 @@ from rackwright.mirror.engine import Engine, Progress, build_lock, say
 from rackwright.mirror.lock import Lock, Problem
 from rackwright.mirror.lock import read_lock as _read_lock
 from rackwright.mirror.lock import verify as _verify
-from rackwright.mirror.parts import assemble, damaged
+from rackwright.mirror.parts import assemble
 from rackwright.mirror.plan import make_plan
 from rackwright.mirror.release import DEFAULT, read_release
 from rackwright.mirror.signing import SigningKey
@@ -51,7 +51,7 @@ def build_bundle(
         for step in plan.steps:
             result = engine.store.path(keys[step.name])
             stale = refresh and step.name.startswith("debian-")
-            if result.is_dir() and (stale or (repair and (bad := damaged(result)))):
+            if result.is_dir() and (stale or (repair and (bad := engine.store.damaged(keys[step.name])))):
                 tell(f"{step.name}: " + ("fetched anew" if stale else f"made again, {bad[0]} was damaged"))
                 shutil.rmtree(result)
         results = engine.run(plan.steps)

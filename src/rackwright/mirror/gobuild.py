@@ -42,7 +42,7 @@ def toolchain() -> str:
 
 
 def environment(cache: Path, cgo: bool) -> dict[str, str]:
-    """The environment of every Go build: caches in the one place, nothing taken from the user's settings."""
+    """The environment of every Go build: caches in the one place, and no flags but ours."""
     return {
         "GOMODCACHE": str(cache / "go" / "mod"),
         "GOCACHE": str(cache / "go" / "build"),

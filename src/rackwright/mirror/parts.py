@@ -84,12 +84,3 @@ def assemble(results: Sequence[Path], release: str, bundle: Path) -> Lock:
         part.write_text(text())
         part.replace(bundle / name)
     return lock
-
-
-def damaged(result: Path) -> list[str]:
-    """Files of a step's result that are not what was recorded when it was made."""
-    if not (result / RECORD).is_file():
-        return []
-    entries = [Entry(**data) for data in json.loads((result / RECORD).read_text())]
-    files = [(result / FILES / entry.path, entry) for entry in entries]
-    return [e.path for path, e in files if not path.is_file() or sha256_file(path) != e.sha256]

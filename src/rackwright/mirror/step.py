@@ -16,6 +16,8 @@ from typing import Any
 
 from rackwright.errors import RunFailure
 
+#: Beside a result's files: the checksum of each, so that damage to the cache can be found.
+SUMS = "sums.json"
 #: Part of every key: raise it when the builder itself changes what a step's result looks like.
 FORMAT = 1
 
@@ -24,9 +26,9 @@ FORMAT = 1
 class Step:
     """One node of the build graph.
 
-    ``inputs`` is JSON-able and names everything the result depends on besides what ``needs`` made: versions,
-    recipe files' checksums, tool versions. ``run`` fills an empty directory. ``seconds`` is the first guess of
-    the duration, used until this machine has measured its own.
+    ``inputs`` is JSON-able and names all that the result depends on besides what ``needs`` made: versions,
+    recipe files' checksums, tool versions. ``run`` fills an empty directory. ``seconds`` is the first guess
+    of the duration, used until this machine has measured its own.
     """
 
     name: str
@@ -53,6 +55,12 @@ def digest_tree(path: Path) -> dict[str, str]:
         str(p.relative_to(path.parent)): sha256_file(p) + ("x" if os.access(p, os.X_OK) else "")
         for p in files
     }
+
+
+def plain_sums(directory: Path) -> dict[str, str]:
+    """Relative path to checksum of every file below a directory, links left out, the record itself too."""
+    files = (p for p in directory.rglob("*") if p.is_file() and not p.is_symlink() and p.name != SUMS)
+    return {str(p.relative_to(directory)): sha256_file(p) for p in files}
 
 
 def step_keys(steps: Sequence[Step]) -> dict[str, str]:
@@ -92,10 +100,20 @@ class StepStore:
         return work
 
     def publish(self, key: str) -> Path:
-        """Give the finished directory its name, in one rename."""
+        """Note the checksums of what was made, and give the finished directory its name, in one rename."""
         final = self.path(key)
-        (self.root / f"{key}.part").rename(final)
+        part = self.root / f"{key}.part"
+        (part / SUMS).write_text(json.dumps(plain_sums(part)) + "\n")
+        part.rename(final)
         return final
+
+    def damaged(self, key: str) -> list[str]:
+        """Files of a result that are not as they were made: changed, missing or extra."""
+        recorded: dict[str, str] = json.loads((self.path(key) / SUMS).read_text())
+        found = plain_sums(self.path(key))
+        return sorted(
+            name for name in recorded.keys() | found.keys() if recorded.get(name) != found.get(name)
+        )
 
     def clean(self) -> None:
         """Remove what interrupted builds left half made. Only the holder of the build lock may call it."""

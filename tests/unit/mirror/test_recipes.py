@@ -93,7 +93,7 @@ def test_our_packages_are_the_same_every_time(
     for cache in (tmp_path / "x", tmp_path / "y"):
         step = deb_step(directory, RELEASE.versions, RELEASE.epoch)
         result = Engine(cache, quiet).run([*fake_binaries(set(recipe["binaries"].values())), step])[step.name]
-        (deb,) = result.iterdir()
+        (deb,) = result.glob("*.deb")
         contents.append((deb.name, deb.read_bytes()))
     assert contents[0] == contents[1]
     listing = subprocess.run(["dpkg-deb", "-c", deb], check=True, capture_output=True, text=True).stdout

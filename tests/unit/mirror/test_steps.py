@@ -12,7 +12,7 @@ from small_bundle import write_step
 
 from rackwright.errors import RunFailure
 from rackwright.mirror.engine import Engine, build_lock, duration
-from rackwright.mirror.parts import FILES, RECORD, assemble, damaged, record
+from rackwright.mirror.parts import FILES, assemble, record
 from rackwright.mirror.step import Step, StepContext, digest_tree, step_keys
 
 Quiet = Callable[[str], None]
@@ -118,12 +118,14 @@ def test_the_same_results_give_the_same_lock(tmp_path: Path, quiet: Quiet) -> No
 
 
 def test_a_damaged_result_is_found(tmp_path: Path, quiet: Quiet) -> None:
-    result = Engine(tmp_path, quiet).run([write_step("one", {"a": "1"})])["one"]
-    assert damaged(result) == []
+    engine, step = Engine(tmp_path, quiet), write_step("one", {"a": "1"})
+    result, key = engine.run([step])["one"], step_keys([step])["one"]
+    assert engine.store.damaged(key) == []
     (result / FILES / "a").write_text("2")
-    assert damaged(result) == ["a"]
-    (result / RECORD).unlink()
-    assert damaged(result) == []
+    (result / FILES / "b").write_text("3")
+    assert engine.store.damaged(key) == [f"{FILES}/a", f"{FILES}/b"]
+    (result / FILES / "a").unlink()
+    assert engine.store.damaged(key) == [f"{FILES}/a", f"{FILES}/b"]
 
 
 def test_a_file_without_origin_is_a_fault_of_the_builder(tmp_path: Path, quiet: Quiet) -> None:
