@@ -159,15 +159,22 @@ def _silicon(args: argparse.Namespace) -> int:
 
 
 def _shell(args: argparse.Namespace) -> int:
-    workstation.shell(_name(args), args.node, _command(args, needed=False))
+    command = _command(args, needed=False)
+    workstation.shell(_name(args), args.node, command)
 
 
 def _run(args: argparse.Namespace) -> int:
-    workstation.become(_name(args), _command(args, needed=True))
+    command = _command(args, needed=True)
+    workstation.become(_name(args), command)
 
 
 def _command(args: argparse.Namespace, needed: bool) -> list[str]:
+    """The command to run. ``--name`` between SITE and ``--`` is ours, though argparse counts it to the rest."""
     command: list[str] = args.command_line
+    if command[:1] == ["--name"] and len(command) > 1:
+        args.name, command = command[1], command[2:]
+    elif command and command[0].startswith("--name="):
+        args.name, command = command[0].partition("=")[2], command[1:]
     command = command[1:] if command[:1] == ["--"] else command
     if needed and not command:
         raise UsageError("no command given", "rackwright lab run SITE -- COMMAND")

@@ -71,12 +71,33 @@ class LabStatus:
         }
 
 
+#: The programs that a lab is made with, and Debian's packages of them.
+PROGRAMS = {
+    "ip": "iproute2",
+    "mmdebstrap": "mmdebstrap",
+    "nsenter": "util-linux",
+    "ssh-keygen": "openssh-client",
+    "systemd-nspawn": "systemd-container",
+}
+
+
+def require_programs() -> None:
+    """UsageError that names every missing program's package."""
+    missing = {program: package for program, package in PROGRAMS.items() if shutil.which(program) is None}
+    if missing:
+        raise UsageError(
+            f"the lab needs programs that are not installed: {', '.join(missing)}",
+            f"scripts/setup, or: apt-get install {' '.join(sorted(set(missing.values())))}",
+        )
+
+
 def up(spec: LabSpec, say: Say, memory_limit: int | None = None, only: Sequence[str] = ()) -> State:
     """Make the lab as ``spec`` says, from whatever is there; returns when every node lets us log in.
 
     ``memory_limit`` is per node, in bytes. ``only`` names the nodes to start, default all.
     RunFailure names the node that did not come up.
     """
+    require_programs()
     state = State(spec.name)
     started = time.monotonic()
     with state.locked("bring the lab up"):

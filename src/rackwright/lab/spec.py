@@ -58,7 +58,10 @@ class LinkSpec:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """A node. ``machine_id``: 32 hexadecimal digits; ``gpus``: the content of its gpus.json, None without."""
+    """A node. ``machine_id``: 32 hexadecimal digits; ``gpus``: the content of its gpus.json, None without.
+
+    ``service_tag`` is for the record: a container shows the host's DMI data, which can't be imitated.
+    """
 
     name: str
     fqdn: str
