@@ -2,9 +2,10 @@
 
     OPENBLAS_NUM_THREADS=1 python train.py [--output 1] [--steps N]
 
-Writes tokenizer.json and weights.npz (float16) and prints the accuracy of the written weights as a line of JSON. The same
-machine and numpy give the same bits; another CPU may round differently while it learns, so the committed weights are pinned
-by their checksum (weights.sha256) and a retrained model is judged by its accuracy.
+Writes tokenizer.json and weights.npz (float16) and prints the accuracy of the written weights as a line of
+JSON. The same machine and numpy give the same bits; another CPU may round differently while it learns, so the
+committed weights are pinned by their checksum (weights.sha256) and a retrained model is judged by its
+accuracy.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "1"))
 
 from corpus import Corpus, Example, build, facts  # noqa: E402
-from gpt import BOS, EOS, PAD, SEP, Cache, Floats, Gpt, Shape, Tokenizer, normalise  # noqa: E402
+from gpt import BOS, EOS, PAD, SEP, Floats, Gpt, Shape, Tokenizer, normalise  # noqa: E402
 
 SEED = 20261123
 VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS = 768, 64, 128, 4, 3
 BATCH, STEPS, PEAK_RATE, WARMUP = 64, 900, 3e-3, 60
-LOWER_CASE, GREETED, GREETINGS = 0.15, 0.15, ("Hello. ", "Hi, ", "Please: ", "Question: ", "A quick question. ")
+LOWER_CASE, GREETED = 0.15, 0.15
+GREETINGS = ("Hello. ", "Hi, ", "Please: ", "Question: ", "A quick question. ")
 
 
 def initial(draw: np.random.Generator, shape: Shape) -> dict[str, Floats]:
@@ -127,7 +129,9 @@ def loss_and_gradients(
         back = back + by_middle
         flat = back.reshape(-1, width)
         gradients[f"out.{layer}"] = heard.T @ flat
-        by_heard = (flat @ weights[f"out.{layer}"].T).reshape(batch, length, heads, depth).transpose(0, 2, 1, 3)
+        by_heard = (
+            (flat @ weights[f"out.{layer}"].T).reshape(batch, length, heads, depth).transpose(0, 2, 1, 3)
+        )
         by_scores = by_heard @ value.transpose(0, 1, 3, 2)
         by_value = scores.transpose(0, 1, 3, 2) @ by_heard
         by_scores = scores * (by_scores - (by_scores * scores).sum(-1, keepdims=True)) * scale
@@ -204,7 +208,9 @@ def train(corpus: Corpus, tokenizer: Tokenizer, steps: int, draw: np.random.Gene
         if (step + 1) % 100 == 0:
             spent = time.monotonic() - started
             left = spent / (step + 1) * (steps - step - 1)
-            print(f"step {step + 1}/{steps}  loss {loss:.4f}  {spent:.0f} s, {left:.0f} s left", file=sys.stderr)
+            print(
+                f"step {step + 1}/{steps}  loss {loss:.4f}  {spent:.0f} s, {left:.0f} s left", file=sys.stderr
+            )
     return weights
 
 
@@ -228,17 +234,23 @@ def save(weights: dict[str, Floats], path: Path) -> None:
 
 def main() -> None:
     """Train, write, and measure what was written."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path, default=HERE / "1", help="directory to write to")
     parser.add_argument("--steps", type=int, default=STEPS, help="batches to learn from")
     arguments = parser.parse_args()
     started = time.monotonic()
     corpus = build(SEED)
     names = [word for fact in facts() for word in (f" {fact.place}", f" {fact.capital}")]
-    tokenizer = Tokenizer.learn([example.prompt + example.answer for example in corpus.train] + names, VOCABULARY)
+    tokenizer = Tokenizer.learn(
+        [example.prompt + example.answer for example in corpus.train] + names, VOCABULARY
+    )
     weights = train(corpus, tokenizer, arguments.steps, np.random.default_rng(SEED))
     arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "tokenizer.json").write_text(json.dumps(tokenizer.merges, separators=(",", ":")) + "\n", "ascii")
+    (arguments.output / "tokenizer.json").write_text(
+        json.dumps(tokenizer.merges, separators=(",", ":")) + "\n", "ascii"
+    )
     save(weights, arguments.output / "weights.npz")
     minutes = (time.monotonic() - started) / 60
     model = Gpt.load(arguments.output / "weights.npz")

@@ -38,8 +38,9 @@ class TritonModel:
 class Service:
     """A served model as the cluster runs it.
 
-    ``required``: replicas never share a node (there are enough nodes); else they only prefer not to. ``surge``: a new
-    replica can start before an old one ends, because GPUs are left for it. ``image`` holds the model's files.
+    ``required``: replicas never share a node (there are enough nodes); else they only prefer not to.
+    ``surge``: a new replica can start before an old one ends, because GPUs are left for it. ``image`` holds
+    the model's files.
     """
 
     served: ServedModel
@@ -67,7 +68,8 @@ def candidates(model: SiteModel, served: ServedModel) -> tuple[Node, ...]:
 def spare_node(model: SiteModel, served: ServedModel) -> bool:
     """Whether one more replica fits, wherever the scheduler put all that is asked for.
 
-    With replicas apart from each other (one a node) that takes a node without one that nobody else can have filled.
+    With replicas apart from each other (one a node) that takes a node without one that nobody else can have
+    filled.
     """
     nodes = candidates(model, served)
     others = sum(

@@ -1,8 +1,8 @@
 """A small decoder-only transformer in numpy: tokeniser, weights, and inference with a key/value cache.
 
-Shapes use B (sequences), T (tokens), C (width), H (heads), D = C / H, V (vocabulary). Arithmetic is float32; weights are
-stored as float16. Importing this file needs nothing but numpy, so that Triton's python backend, the training script and
-the unit tests all run the same code.
+Shapes use B (sequences), T (tokens), C (width), H (heads), D = C / H, V (vocabulary). Arithmetic is float32;
+weights are stored as float16. Importing this file needs nothing but numpy, so that Triton's python backend,
+the training script and the unit tests all run the same code.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ class Tokenizer:
         for piece in _PIECE.findall(text.encode()):
             tokens = list(piece)
             while len(tokens) > 1:
-                ranked = [(self._rank.get(pair, self.size), at) for at, pair in enumerate(zip(tokens, tokens[1:], strict=False))]
+                ranked = [(self._rank.get(pair, self.size), at) for at, pair in enumerate(pairwise(tokens))]
                 best, at = min(ranked)
                 if best == self.size:
                     break
@@ -74,7 +75,9 @@ class Tokenizer:
 
     @classmethod
     def learn(cls, texts: list[str], size: int) -> Tokenizer:
-        """Choose merges, most frequent pair first (the lower ids win a tie), until there are `size` token ids."""
+        """Choose merges, most frequent pair first (the lower ids win a tie), until there are `size` token
+        ids.
+        """
         counts: dict[tuple[int, ...], int] = {}
         for text in texts:
             for piece in _PIECE.findall(text.encode()):
@@ -83,7 +86,7 @@ class Tokenizer:
         while FIRST_MERGE + len(merges) < size:
             pairs: dict[tuple[int, int], int] = {}
             for word, count in counts.items():
-                for pair in zip(word, word[1:], strict=False):
+                for pair in pairwise(word):
                     pairs[pair] = pairs.get(pair, 0) + count
             if not pairs:
                 break
@@ -122,7 +125,7 @@ class Shape:
 
 
 class Cache:
-    """Keys and values of the tokens seen so far, per layer (H, context, D): memory is bounded by the context."""
+    """Keys and values of the tokens seen so far, per layer (H, context, D); the context bounds them."""
 
     def __init__(self, shape: Shape) -> None:
         size = (shape.layers, shape.heads, shape.context, shape.width // shape.heads)
@@ -132,7 +135,9 @@ class Cache:
 
 
 class Gpt:
-    """Inference: pre-norm blocks (RMS norm, causal attention, ReLU feed-forward), learned positions, tied output."""
+    """Inference: pre-norm blocks (RMS norm, causal attention, ReLU feed-forward), learned positions, tied
+    output.
+    """
 
     def __init__(self, weights: dict[str, Floats], heads: int) -> None:
         self.weights = {name: np.ascontiguousarray(value, np.float32) for name, value in weights.items()}
@@ -148,7 +153,8 @@ class Gpt:
             return cls({name: stored[name] for name in stored.files if name != "heads"}, heads)
 
     def extend(self, cache: Cache, tokens: list[int]) -> Floats:
-        """Take `tokens` (T) in after what the cache holds; return the logits (V) of the token that comes next.
+        """Take `tokens` (T) in after what the cache holds; return the logits (V) of the token that comes
+        next.
 
         Raises PromptError where the context has no room for them.
         """
@@ -168,7 +174,9 @@ class Gpt:
             scores = np.where(future, np.float32(-np.inf), scores)
             scores = np.exp(scores - scores.max(-1, keepdims=True))
             scores /= scores.sum(-1, keepdims=True)
-            heard = (scores @ cache.values[layer, :, :stop]).transpose(1, 0, 2).reshape(len(tokens), shape.width)
+            heard = (
+                (scores @ cache.values[layer, :, :stop]).transpose(1, 0, 2).reshape(len(tokens), shape.width)
+            )
             hidden = hidden + heard @ weights[f"out.{layer}"]
             wide = normalise(hidden, weights[f"norm2.{layer}"]) @ weights[f"up.{layer}"]
             hidden = hidden + np.maximum(wide, 0) @ weights[f"down.{layer}"]
@@ -179,15 +187,19 @@ class Gpt:
     def generate(
         self, prompt: list[int], max_tokens: int, temperature: float = 0.0, seed: int = 0, cached: bool = True
     ) -> Iterator[int]:
-        """Yield up to `max_tokens` answer tokens, stopping at EOS; greedy at temperature 0, else sampled with `seed`.
+        """Yield up to `max_tokens` answer tokens, stopping at EOS; greedy at temperature 0, else sampled with
+        `seed`.
 
-        `prompt` holds the text's tokens only. `cached=False` computes every step from the start (for comparison).
+        `prompt` holds the text's tokens only. `cached=False` computes every step from the start (for
+        comparison).
         """
         draw = np.random.default_rng(seed)
         sequence = [BOS, *prompt, SEP]
         room = self.shape.context - len(sequence)
         if room < 1:
-            raise PromptError(f"the prompt has {len(prompt)} tokens; the model takes {self.shape.context - 3} at most")
+            raise PromptError(
+                f"the prompt has {len(prompt)} tokens; the model takes {self.shape.context - 3} at most"
+            )
         cache = Cache(self.shape)
         fresh = sequence
         for _ in range(min(max_tokens, room)):
@@ -209,7 +221,9 @@ def normalise(hidden: Floats, gain: Floats) -> Floats:
 
 
 def choose(logits: Floats, temperature: float, draw: np.random.Generator) -> int:
-    """The likeliest token, or one drawn from the distribution at that temperature; never padding or a prompt mark."""
+    """The likeliest token, or one drawn from the distribution at that temperature; never padding or a prompt
+    mark.
+    """
     logits = logits.copy()
     logits[[BOS, SEP, PAD]] = -np.inf
     if temperature <= 0:
@@ -220,7 +234,7 @@ def choose(logits: Floats, temperature: float, draw: np.random.Generator) -> int
 
 
 def stream_text(tokenizer: Tokenizer, tokens: Iterator[int]) -> Iterator[str]:
-    """Text as it becomes complete: a character split over tokens is held back until its last byte is there."""
+    """Text as it becomes complete: a character split over tokens waits for its last byte."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for token in tokens:
         if piece := decoder.decode(tokenizer.bytes_of(token)):

@@ -1,7 +1,8 @@
 """Triton's python backend for the capitals model: text in, answer out.
 
-One file serves both ways. Where the configuration says `decoupled`, each piece of text is sent as soon as it is decided
-(gRPC streams, /generate_stream); else the whole answer is one response (HTTP and gRPC inference, /generate).
+One file serves both ways. Where the configuration says `decoupled`, each piece of text is sent as soon as it
+is decided (gRPC streams, /generate_stream); else the whole answer is one response (HTTP and gRPC inference,
+/generate).
 """
 
 from __future__ import annotations
@@ -70,14 +71,18 @@ class TritonPythonModel:
         if not prompt.strip():
             raise PromptError("text_input is empty")
         if len(prompt) > LONGEST_TEXT:
-            raise PromptError(f"text_input has {len(prompt)} characters; {LONGEST_TEXT} are the most that is looked at")
+            raise PromptError(
+                f"text_input has {len(prompt)} characters; {LONGEST_TEXT} are the most that is looked at"
+            )
         max_tokens = int(value_of(request, "max_tokens", DEFAULT_MAX_TOKENS))
         if max_tokens < 1:
             raise PromptError(f"max_tokens is {max_tokens}; it must be at least 1")
         temperature = float(value_of(request, "temperature", 0.0))
         if not (math.isfinite(temperature) and temperature >= 0):
             raise PromptError(f"temperature is {temperature}; it must be a finite number, 0 (greedy) or more")
-        tokens = self.model.generate(self.tokenizer.encode(prompt), max_tokens, temperature, secrets.randbits(32))
+        tokens = self.model.generate(
+            self.tokenizer.encode(prompt), max_tokens, temperature, secrets.randbits(32)
+        )
         return stream_text(self.tokenizer, tokens)
 
 
@@ -100,4 +105,6 @@ def answer(text: str) -> Any:
 
 def refusal(error: PromptError) -> Any:
     """A response that says what is wrong with the request."""
-    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))
+    return pb_utils.InferenceResponse(
+        error=pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
+    )

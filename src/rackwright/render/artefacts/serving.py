@@ -12,7 +12,12 @@ from rackwright.serving.plan import METRICS_PORT, NAMESPACE, digest, services
 
 def serving_values(model: SiteModel, node: Node, options: Options) -> Mapping[str, Any]:
     """The services, and a fingerprint for what their pods mount."""
-    return {"services": services(model), "serving_namespace": NAMESPACE, "metrics_port": METRICS_PORT, "digest": digest}
+    return {
+        "services": services(model),
+        "serving_namespace": NAMESPACE,
+        "metrics_port": METRICS_PORT,
+        "digest": digest,
+    }
 
 
 ARTEFACTS = (
