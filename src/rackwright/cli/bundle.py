@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 from collections import defaultdict
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def megabytes(size: int) -> str:
 
 
 def build_action(args: argparse.Namespace) -> int:
-    """Build and say where and how large."""
+    """Build and say where and how large. A termination signal ends it as cleanly as Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     output = args.output.absolute() if args.output else None
     path = build_bundle(args.release, output, say, refresh=args.refresh, repair=args.repair)
     lock = read_lock(path)
