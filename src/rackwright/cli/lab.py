@@ -169,7 +169,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _command(args: argparse.Namespace, needed: bool) -> list[str]:
-    """The command to run. ``--name`` between SITE and ``--`` is ours, though argparse counts it to the rest."""
+    """The command to run. ``--name`` before ``--`` is ours, though argparse counts it to the rest."""
     command: list[str] = args.command_line
     if command[:1] == ["--name"] and len(command) > 1:
         args.name, command = command[1], command[2:]
