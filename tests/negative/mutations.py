@@ -105,6 +105,7 @@ ADDRESSES = (
         "vip_range: 10.40.2.200-10.40.2.219",
         "minimal",
     ),
+    _one("serving-range-holds-network", "vip_range: 10.40.1.200-", "vip_range: 10.40.1.0-", "minimal"),
     _one("serving-range-holds-node", "external: 10.40.1.24,", "external: 10.40.1.204,"),
     _one(
         "serving-range-too-small", "vip_range: 10.40.1.200-10.40.1.219", "vip_range: 10.40.1.201-10.40.1.202"

@@ -93,7 +93,7 @@ class ServingRange(Rule):
         first, last = intent.serving.vip_range
         path: Path_ = ("serving", "vip_range")
         cidr = external.cidr
-        if first not in cidr or last not in cidr:
+        if first <= cidr.network_address or last >= cidr.broadcast_address:
             hosts = f"{cidr.network_address + 1} to {cidr.broadcast_address - 1}"
             message = f"vip_range {first}-{last} isn't within the external network {cidr}"
             yield Fault(path, message, f"its hosts are {hosts}")

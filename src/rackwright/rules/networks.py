@@ -60,7 +60,7 @@ class DhcpRangeOutside(Rule):
             if network.dhcp_range is None:
                 continue
             first, last = network.dhcp_range
-            if first not in network.cidr or last not in network.cidr:
+            if first <= network.cidr.network_address or last >= network.cidr.broadcast_address:
                 message = f"DHCP range {first}-{last} isn't within the {purpose} network {network.cidr}"
                 hosts = f"{network.cidr.network_address + 1} to {network.cidr.broadcast_address - 1}"
                 yield Fault(("networks", purpose, "dhcp_range"), message, f"its hosts are {hosts}")

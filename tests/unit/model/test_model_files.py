@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rackwright.errors import SiteError, UsageError
 from rackwright.intent.document import read_document
@@ -108,6 +110,47 @@ def test_what_a_site_may_be_called(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         resolve_site(tmp_path)
 
 
+ODD = [
+    "",
+    "[]",
+    "{a: b}",
+    "- x",
+    "10.40.0.11",
+    "10.40.0.0/16",
+    "0.0.0.0/0",
+    "10.40.1.0-10.40.1.255",
+    "99999999999",
+]
+WORDS = [
+    "r660",
+    "xe9680",
+    "[head]",
+    "[r660, r760xa]",
+    "leaf-a",
+    "ethernet1/1/1",
+    "llama-2-70b",
+    "a",
+    "64",
+    "é",
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_whatever_stands_in_a_field_ends_in_findings_or_a_model(data: st.DataObject) -> None:
+    lines = REFERENCE.splitlines()
+    stated = [number for number, line in enumerate(lines) if ": " in line]
+    for number in data.draw(st.lists(st.sampled_from(stated), min_size=1, max_size=3)):
+        key, _, _ = lines[number].partition(": ")
+        lines[number] = f"{key}: {data.draw(st.sampled_from(ODD + WORDS))}"
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "site.yml"
+        path.write_text("\n".join(lines), encoding="utf-8")
+        model, findings = validate(path)
+    assert (model is None) == any(finding.severity == "error" for finding in findings)
+    assert all(1 <= finding.line <= len(lines) + 1 and finding.message for finding in findings)
+
+
 def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(split: Path) -> None:
     first = load_site(Path("site.yml"))
     assert load_site(Path("site.yml")) is first
@@ -133,5 +176,4 @@ def test_rules_have_ids_of_their_own_and_say_everything() -> None:
 
 def test_the_reference_page_is_current() -> None:
     page = (checkout() / "docs/reference/site.md").read_text(encoding="utf-8")
-    hint = textwrap.dedent("run: python -m rackwright.rules.reference")
-    assert page == site_reference(), hint
+    assert page == site_reference(), "run: python -m rackwright.rules.reference"
