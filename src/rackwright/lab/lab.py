@@ -175,7 +175,8 @@ def _start(
     begun = time.monotonic()
     if node.is_sound(spec, n):
         mended = network.ensure_node(spec, n)
-        if answers(spec, state, n, limit_s=10):
+        # Only a node that stays mute is power-cycled: it may just be busy.
+        if answers(spec, state, n, limit_s=SSH_LIMIT_S):
             return time.monotonic() - begun, "cabled again" if mended else "was up"
     existed = (state.node(n.name) / "console.log").exists()
     _boot(spec, state, n, base, memory_limit)
@@ -206,10 +207,10 @@ def answers(spec: LabSpec, state: State, n: NodeSpec, limit_s: float) -> bool:
     """Whether the node lets us log in, within ``limit_s`` seconds or as long as its container lives."""
     login = [
         *network.enter(spec.namespace),
-        *state.ssh(n, "-o", "ConnectTimeout=2", "-o", "ControlPath=none"),
+        *state.ssh(n, "-o", "ConnectTimeout=8", "-o", "ControlPath=none"),
     ]
     begun = time.monotonic()
-    while attempt([*login, "true"], timeout_s=10).returncode != 0:
+    while attempt([*login, "true"], timeout_s=20).returncode != 0:
         waited = time.monotonic() - begun
         ended = waited > CONTAINER_LIMIT_S and node.leader(spec.name, n.name) is None
         if waited >= limit_s or ended:
