@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import sys
 import traceback
 
@@ -14,21 +13,21 @@ from rackwright.errors import ExitCode, RackwrightError
 COMMANDS = ("validate", "render", "rollout", "rehearse", "lab", "bundle", "report", "doctor")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The argument parser with every command registered."""
+def parser(argv: list[str]) -> argparse.ArgumentParser:
+    """The argument parser; only the command that ``argv`` names is loaded, all of them when it names none."""
     root = argparse.ArgumentParser(prog="rackwright", description="Roll out a rack of GPU servers from one site file.")
     root.add_argument("--version", action="version", version=f"rackwright {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
-        module = f"rackwright.cli.{name}"
-        if importlib.util.find_spec(module):
-            importlib.import_module(module).register(commands)
+    named = [name for name in COMMANDS if argv[:1] == [name]]
+    for name in named or COMMANDS:
+        importlib.import_module(f"rackwright.cli.{name}").register(commands)
     return root
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code and never shows a traceback for a user's mistake."""
-    args = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = parser(words).parse_args(words)
     try:
         return int(args.run(args))
     except RackwrightError as error:
