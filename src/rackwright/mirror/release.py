@@ -51,9 +51,10 @@ def read_release(name: str) -> Release:
     if not path.is_file():
         raise UsageError(f"there is no release {name}", f"known releases: {known}")
     document = yaml.safe_load(path.read_text())
-    if "date" not in document:
+    if document["status"] != "current":
         raise UsageError(
-            f"release {name} is kept as a reference; a bundle can't be built of it", f"use {DEFAULT}"
+            f"release {name} ({document['status']}) is kept as a reference; no bundle is built of it",
+            f"rackwright bundle build --release {DEFAULT}",
         )
     epoch = calendar.timegm(document["date"].timetuple())
     return Release(str(document["release"]), epoch, document["components"])

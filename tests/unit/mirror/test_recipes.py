@@ -141,3 +141,8 @@ def test_steps_come_after_what_they_need() -> None:
 def test_unknown_releases_are_refused() -> None:
     with pytest.raises(UsageError, match=r"known releases: .*2026\.11"):
         read_release("1999.01")
+
+
+def test_the_reference_release_is_refused_with_the_way_out() -> None:
+    with pytest.raises(UsageError, match=r"--release 2026\.11"):
+        read_release("2023.10")
