@@ -15,7 +15,9 @@ COMMANDS = ("validate", "render", "rollout", "rehearse", "lab", "bundle", "repor
 
 def parser(argv: list[str]) -> argparse.ArgumentParser:
     """The argument parser; only the command that ``argv`` names is loaded, all of them when it names none."""
-    root = argparse.ArgumentParser(prog="rackwright", description="Roll out a rack of GPU servers from one site file.")
+    root = argparse.ArgumentParser(
+        prog="rackwright", description="Roll out a rack of GPU servers from one site file."
+    )
     root.add_argument("--version", action="version", version=f"rackwright {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     named = [name for name in COMMANDS if argv[:1] == [name]]

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MOUNTINFO = Path("/proc/self/mountinfo")
+#: What the kernel gives back when memory is asked for, in memory.stat.
+PAGE_CACHE = ("inactive_file", "active_file")
 V2_CONTROLLERS = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids")
 
 
@@ -100,8 +102,8 @@ class Group:
             with contextlib.suppress(OSError):
                 used = int(usage.read_text())
                 stat = dict(line.split() for line in (directory / "memory.stat").read_text().splitlines())
-                inactive = int(stat.get("total_inactive_file", stat.get("inactive_file", "0")))
-                return max(0, used - inactive)
+                cached = sum(int(stat.get(f"total_{kind}", stat.get(kind, "0"))) for kind in PAGE_CACHE)
+                return max(0, used - cached)
         return None
 
     def kill(self, limit_s: float = 10.0) -> frozenset[int]:

@@ -33,6 +33,7 @@ FORCED = (
         ("SystemVerification", "Swap"),
         "no kernel configuration or modules to look at, version 1 control groups; swap is the host's",
     ),
+    Forced("baseline_swap", True, "the host's swap shows through, and is not the node's to turn off"),
     Forced("kubernetes_fail_swap_on", False, "the host's swap shows through"),
     Forced(
         "pod_network_privileged",
@@ -51,17 +52,29 @@ def ssh_options(known_hosts: Path) -> list[str]:
     ]
 
 
-def variables(user: str, key: Path, known_hosts: Path, control_path: Path) -> dict[str, object]:
+def variables(
+    user: str, key: Path, known_hosts: Path, control_path: Path, unified: bool, namespace: str | None = None
+) -> dict[str, object]:
     """The overlay's ``all`` mapping.
 
     ``control_path`` is where ssh's control sockets go: the lab's own, as two labs may have equal addresses.
+    ``unified`` says whether the machine has control groups of version 2 alone. With ``namespace``, ssh goes
+    into that network namespace by itself: for tools that stand outside the lab.
     """
+    options = ssh_options(known_hosts)
+    if namespace:
+        enter = f"nsenter --net=/run/netns/{namespace} socat - TCP:%h:%p"
+        options += ["-o", f"'ProxyCommand={enter}'"]
     login: dict[str, object] = {
         "ansible_ssh_private_key_file": str(key),
-        "ansible_ssh_common_args": " ".join(ssh_options(known_hosts)),
+        "ansible_ssh_common_args": " ".join(options),
         "ansible_control_path_dir": str(control_path),
     }
     if user != "root":
         login["ansible_user"] = "root"  # a node as just provisioned has no other user yet
-    forced = {f.option: list(f.value) if isinstance(f.value, tuple) else f.value for f in FORCED}
+    forced: dict[str, object] = {
+        f.option: list(f.value) if isinstance(f.value, tuple) else f.value for f in FORCED
+    }
+    if not unified:
+        forced["container_runtime_systemd_cgroup"] = False  # systemd can't delegate groups of version 1
     return {**login, **forced}

@@ -14,7 +14,7 @@ import yaml
 
 from rackwright import paths
 from rackwright.errors import RunFailure, UsageError
-from rackwright.lab import overlay
+from rackwright.lab import cgroups, overlay
 from rackwright.lab.command import run
 from rackwright.lab.spec import LabSpec, NodeSpec
 
@@ -58,6 +58,11 @@ class State:
         return self.directory / "overlay.yml"
 
     @property
+    def overlay_outside(self) -> Path:
+        """The same for a tool that runs outside the lab's namespace, as Molecule does."""
+        return self.directory / "overlay-outside.yml"
+
+    @property
     def resolv_conf(self) -> Path:
         """The workstation's resolver configuration."""
         return self.directory / "resolv.conf"
@@ -95,13 +100,17 @@ class State:
     def prepare(self, spec: LabSpec) -> None:
         """Make the directory with the ssh key and the workstation's files; what is there already stays."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self.directory / "cp").mkdir(mode=0o700, exist_ok=True)
+        for control in ("cp", "cpo"):
+            (self.directory / control).mkdir(mode=0o700, exist_ok=True)
         write(self.directory / "lab.json", json.dumps(spec.to_dict(), indent=1))
         make_key(self.key, f"rackwright lab {self.name}")
         write(self.hosts, workstation_hosts(spec))
         write(self.resolv_conf, resolv_conf(spec))
-        data = {"all": overlay.variables(spec.user, self.key, self.known_hosts, self.directory / "cp")}
-        write(self.overlay, "---\n" + yaml.safe_dump(data, sort_keys=False, width=1000))
+        unified = cgroups.is_unified(cgroups.mounted())
+        for path, namespace in ((self.overlay, None), (self.overlay_outside, spec.namespace)):
+            sockets = self.directory / ("cpo" if namespace else "cp")
+            variables = overlay.variables(spec.user, self.key, self.known_hosts, sockets, unified, namespace)
+            write(path, "---\n" + yaml.safe_dump({"all": variables}, sort_keys=False, width=1000))
 
     def write_known_hosts(self, spec: LabSpec) -> None:
         """Take the host keys from where they were made: strict checking works from the first contact on."""
