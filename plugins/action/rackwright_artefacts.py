@@ -40,7 +40,7 @@ def _plain(value: Any) -> Any:
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """``names``: artefacts; ``options``: values over the role's variables; ``files``: as the module takes them."""
+    """``names``: artefacts; ``options``: over the role's variables; ``files``: as the module takes them."""
 
     _requires_connection = True
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import sys
 import tarfile
-import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from rackwright.mirror.lock import LOCK, LOCK_SUM
 from rackwright.paths import cache_dir
 
 # Bytes in one archive: the most that an interruption loses, and the space it takes on either side.
-BATCH = 256 << 20
+BATCH = 64 << 20
 
 ARGUMENTS = {
     "source": {"type": "str", "default": ""},
@@ -47,8 +48,23 @@ def batches(bundle: Path, paths: list[str]) -> Iterator[list[str]]:
         yield group
 
 
+@contextmanager
+def archive_file() -> Iterator[Path]:
+    """A place for one archive, removed afterwards; so are those that killed runs have left."""
+    folder = cache_dir() / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("bundle-*.tar"):
+        if not Path("/proc", left.stem.partition("-")[2]).exists():
+            left.unlink(missing_ok=True)
+    file = folder / f"bundle-{os.getpid()}.tar"
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """``source``: directory here; ``release``: whose default is taken; ``destination``: directory on the head node."""
+    """``source``: directory here (or the release's own); ``destination``: directory on the head node."""
 
     _requires_connection = True
     _supports_check_mode = True
@@ -61,35 +77,34 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         result.pop("invocation", None)
         if result.get("failed"):
-            raise AnsibleActionFail(str(result.get("msg", "the module ended without saying why")), result=result)
+            raise AnsibleActionFail(
+                str(result.get("msg", "the module ended without saying why")), result=result
+            )
         return result
 
     def _locate(self, source: str, release: str) -> Path:
         bundle = Path(source).expanduser() if source else cache_dir() / "bundles" / release
         if not (bundle / LOCK).is_file():
             raise AnsibleActionFail(
-                f"there is no bundle of release {release} in {bundle}. Next: 'rackwright bundle build', or carry one here "
-                "and name its directory in bundle_source."
+                f"there is no bundle of release {release} in {bundle}. Next: 'rackwright bundle build', "
+                "or carry one here and name its directory in bundle_source."
             )
         return bundle
 
     def _send(self, bundle: Path, group: list[str], lock: str, variables: dict[str, Any]) -> None:
-        # A plain user may not write to the destination: the archive goes through Ansible's own temporary directory.
+        # A plain user may not write to the destination: go through Ansible's own temporary directory.
         if not self._connection._shell.tmpdir:
             self._make_tmp_path()
         remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "bundle.tar")
-        folder = cache_dir() / "tmp"
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".tar") as file:
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        with archive_file() as file:
+            with tarfile.open(file, mode="w", format=tarfile.PAX_FORMAT) as tar:
                 for path in group:
                     tar.add(bundle / path, arcname=path)
-            file.flush()
-            self._transfer_file(file.name, remote)
+            self._transfer_file(str(file), remote)
         self._step("receive", variables, lock=lock, archive=remote)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Plan, send what is missing, finish; ``apt_key`` in the result is the repository's public key in base64."""
+        """Plan, send what is missing, finish; ``apt_key`` is the repository's public key in base64."""
         variables = task_vars or {}
         result: dict[str, Any] = super().run(tmp, variables)
         _, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
@@ -97,7 +112,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         lock = (bundle / LOCK).read_text(encoding="utf-8")
         digest = hashlib.sha256(lock.encode()).hexdigest()
         if not (bundle / LOCK_SUM).read_text(encoding="utf-8").startswith(digest):
-            raise AnsibleActionFail(f"{bundle / LOCK} is not the file that {LOCK_SUM} was written for: damaged on its way")
+            raise AnsibleActionFail(
+                f"{bundle / LOCK} is not the file that {LOCK_SUM} was written for: damaged on its way"
+            )
         self._common = {"root": str(arguments["destination"]), "digest": digest}
         plan = self._step("plan", variables)
         if not plan["known"]:

@@ -8,7 +8,7 @@ import json
 import os
 import tarfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -16,14 +16,17 @@ DOCUMENTATION = """
 module: rackwright_bundle
 short_description: Load a bundle onto this machine (used by the action plugin of the same name)
 description:
-  - C(plan) compares the directory with a lock; C(receive) unpacks an archive, each file only under its right sha256;
-    C(finish) removes what the lock does not list and writes the lock, last of all. A lock that lies here is therefore the
-    proof that the load was completed.
+  - C(plan) compares the directory with a lock; C(receive) unpacks an archive, each file only under its
+    right sha256; C(finish) removes what the lock does not list and writes the lock, last of all. A lock
+    that lies here is therefore the proof that the load was completed.
 options:
   operation: {description: The step., type: str, choices: [plan, receive, finish], required: true}
   root: {description: Directory of the bundle on this machine., type: path, required: true}
   digest: {description: The lock's sha256., type: str, required: true}
-  lock: {description: The lock's text; C(plan) can do without when the same lock lies here., type: str, default: ''}
+  lock:
+    description: The lock's text; C(plan) can do without when the same lock lies here.
+    type: str
+    default: ''
   archive: {description: Tar archive with files of the bundle; removed when it is unpacked., type: path}
 attributes:
   check_mode: {support: full, details: Only C(plan) is run in check mode.}
@@ -92,7 +95,7 @@ class Store:
         stale = sorted(present.keys() - wanted.keys())
         return {"known": True, "vouched": same, "missing": missing, "stale": stale}
 
-    def _take(self, source: BinaryIO, path: Path, sha256: str) -> None:
+    def _take(self, source: IO[bytes], path: Path, sha256: str) -> None:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.part")
         state = hashlib.sha256()
@@ -104,8 +107,8 @@ class Store:
         if state.hexdigest() != sha256:
             temporary.unlink()
             self.module.fail_json(
-                msg=f"{path.relative_to(self.root)} arrived with sha256 {state.hexdigest()}, its lock says {sha256}. "
-                "Cause: the bundle was changed after it was locked. Next: 'rackwright bundle verify'."
+                msg=f"{path.relative_to(self.root)} arrived with sha256 {state.hexdigest()}, not "
+                f"{sha256}. Cause: the bundle was changed after it was locked. Next: 'rackwright bundle verify'."
             )
         temporary.replace(path)
 
@@ -123,15 +126,17 @@ class Store:
 
     def finish(self, digest: str, lock: str) -> None:
         """Remove what is not listed, then write the lock."""
-        plan = self.plan(digest, lock)
-        if plan["missing"]:
-            self.module.fail_json(msg=f"still missing after the transfer: {', '.join(plan['missing'][:5])}; run again")
-        for path in plan["stale"]:
+        wanted, present = entries_of(lock), self.present()
+        missing = sorted(path for path, (_, size) in wanted.items() if present.get(path) != size)
+        if missing:
+            self.module.fail_json(
+                msg=f"still missing after the transfer: {', '.join(missing[:5])}; run again"
+            )
+        for path in present.keys() - wanted.keys():
             (self.root / path).unlink()
         for folder, _, _ in os.walk(self.root, topdown=False):
             if not os.listdir(folder) and Path(folder) != self.root:
                 os.rmdir(folder)
-        os.sync()
         (self.root / LOCK_SUM).write_text(f"{digest}  {LOCK}\n", encoding="utf-8")
         temporary = self.root / ".lock.part"
         temporary.write_text(lock, encoding="utf-8")

@@ -28,8 +28,9 @@ module: rackwright_ca
 short_description: A certificate authority on this machine and its server certificates
 description:
   - Makes the authority's key once; the key never leaves the machine and is never shown.
-  - Makes or renews a server certificate when it is missing, was signed by another key, names other names, or is about to
-    expire. The authority's own certificate is renewed with the same key, so that what it signed stays valid.
+  - Makes or renews a server certificate when it is missing, was signed by another key, names other names,
+    or is about to expire. The authority's own certificate is renewed with the same key, so that what it
+    signed stays valid.
 options:
   directory: {description: Where C(ca.key) and C(ca.crt) lie., type: path, required: true}
   common_name: {description: The authority's name., type: str, required: true}
@@ -43,7 +44,7 @@ options:
     default: []
     suboptions:
       path: {description: Path without extension., type: path, required: true}
-      names: {description: DNS names; the first is the common name., type: list, elements: str, required: true}
+      names: {description: DNS names; the first is its own., type: list, elements: str, required: true}
       addresses: {description: IP addresses., type: list, elements: str, default: []}
 attributes:
   check_mode: {support: full}
@@ -190,7 +191,9 @@ class Authority:
         except InvalidSignature:
             return "signed by another authority"
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        have = {str(value) for kind in (x509.DNSName, x509.IPAddress) for value in names.get_values_for_type(kind)}
+        have = {
+            str(value) for kind in (x509.DNSName, x509.IPAddress) for value in names.get_values_for_type(kind)
+        }
         if have != {*server["names"], *server["addresses"]}:
             return "for other names: " + ", ".join(sorted(have))
         if days_left(certificate) < self.params["renew_before_days"]:
@@ -252,18 +255,33 @@ def main() -> None:
     if not HAVE_CRYPTOGRAPHY:
         if not module.check_mode:
             module.fail_json(msg=missing_required_lib("cryptography", reason="to make certificates"))
-        paths = [module.params["directory"] + "/ca.crt", *(s["path"] + ".crt" for s in module.params["servers"])]
-        module.exit_json(changed=True, changed_paths=paths, ca_certificate="", diff={"before": "", "after": "\n".join(paths)})
+        paths = [
+            module.params["directory"] + "/ca.crt",
+            *(s["path"] + ".crt" for s in module.params["servers"]),
+        ]
+        module.exit_json(
+            changed=True,
+            changed_paths=paths,
+            ca_certificate="",
+            diff={"before": "", "after": "\n".join(paths)},
+        )
     authority = Authority(module)
     authority.keep()
     for server in module.params["servers"]:
         authority.serve(server)
-    pem = "" if authority.certificate is None else authority.certificate.public_bytes(serialization.Encoding.PEM).decode()
+    pem = (
+        ""
+        if authority.certificate is None
+        else authority.certificate.public_bytes(serialization.Encoding.PEM).decode()
+    )
     module.exit_json(
         changed=bool(authority.changes),
         changed_paths=[path for path, _ in authority.changes],
         ca_certificate=pem,
-        diff={"before": "", "after": "".join(f"{path}: made anew ({why})\n" for path, why in authority.changes)},
+        diff={
+            "before": "",
+            "after": "".join(f"{path}: made anew ({why})\n" for path, why in authority.changes),
+        },
     )
 
 

@@ -3,12 +3,24 @@
 
 from __future__ import annotations
 
+import base64
+import grp
+import os
+import pwd
+import shlex
+import shutil
+import stat
+import tempfile
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = """
 module: rackwright_files
 short_description: Several files at once, atomically and with one diff each
 description:
-  - Writes all new content beside its destination, validates every file, and only then renames them into place,
-    so that a refused file leaves the machine as it was.
+  - Writes all new content beside its destination, validates every file, and only then renames them into
+    place, so that a refused file leaves the machine as it was.
   - A file whose content, mode and owner are right is not touched.
 options:
   files:
@@ -51,19 +63,7 @@ changed_paths:
   returned: always
 """
 
-import base64
-import grp
-import os
-import pwd
-import shlex
-import shutil
-import stat
-import tempfile
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
-SUBOPTIONS = {
+SUBOPTIONS: dict[str, dict[str, Any]] = {
     "path": {"type": "path", "required": True},
     "content": {"type": "str"},
     "content_base64": {"type": "str"},
@@ -78,11 +78,11 @@ SUBOPTIONS = {
 }
 
 
-class FilesModule(AnsibleModule):
+class FilesModule(AnsibleModule):  # type: ignore[misc]
     """An AnsibleModule whose parameters never reach the syslog: they are whole files."""
 
     def _log_invocation(self) -> None:
-        self.log("rackwright_files: %d files" % len(self.params["files"]))
+        self.log(f"rackwright_files: {len(self.params['files'])} files")
 
 
 class Entry:
@@ -116,12 +116,13 @@ class Entry:
             if self.module.check_mode:
                 return None  # the package that makes it would be installed by the real run
             self.module.fail_json(msg=f"{self.path}: the {kind} {name!r} does not exist on this machine")
+            raise
 
     def _content(self) -> bytes | None:
         if self.wanted["content_base64"] is not None:
             return base64.b64decode(self.wanted["content_base64"])
         if self.wanted["content"] is not None:
-            return self.wanted["content"].encode()
+            return str(self.wanted["content"]).encode()
         if self.state == "file":
             self.module.fail_json(msg=f"{self.path}: neither content nor content_base64 is given")
         return None
@@ -267,7 +268,7 @@ def main() -> None:
                 entry.apply()
         except OSError as error:
             module.fail_json(
-                msg=f"cannot write {error.filename or 'a file'}: {error.strerror}; run again when it is mended"
+                msg=f"cannot write {error.filename or 'a file'}: {error.strerror}; mend it and run again"
             )
         finally:
             for entry in changed:

@@ -22,9 +22,13 @@ options:
   timezone: {description: Name in the zone database., type: str}
   swap: {description: Whether swap may be on., type: bool, default: true}
   ca_certificate:
-    description: A certificate that has to be in the system's trust store; its path below the anchors' directory.
+    description: A certificate that has to be in the system's trust store; its path below the anchors'
+    directory.
     type: path
-  ca_bundle: {description: The trust store as one file., type: path, default: /etc/ssl/certs/ca-certificates.crt}
+  ca_bundle:
+    description: The trust store as one file.
+    type: path
+    default: /etc/ssl/certs/ca-certificates.crt
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
@@ -77,9 +81,9 @@ class Machine:
                     path.write_text(str(value))
             except OSError as error:
                 self.module.fail_json(
-                    msg=f"cannot set {key} = {value}. Evidence: {path}: {error.strerror}. Cause: the setting belongs to a "
-                    "module that is not loaded, or this node shares its kernel with others and may not set it. Next: leave "
-                    "it out of baseline_sysctl_network or baseline_sysctl_machine for this node."
+                    msg=f"cannot set {key} = {value}. Evidence: {path}: {error.strerror}. Cause: the setting "
+                    "belongs to a module that is not loaded, or it shares its kernel and may not set it. "
+                    "Next: leave it out of baseline_sysctl_network or baseline_sysctl_machine for this node."
                 )
 
     def modules(self, wanted: list[str]) -> None:
@@ -100,7 +104,8 @@ class Machine:
                     f"loading kernel module {name}",
                     "modprobe",
                     name,
-                    cause=f"kernel {release} has no such module; leave it out of baseline_kernel_modules if nothing needs it",
+                    cause=f"kernel {release} has no such module. Next: if nothing needs it, leave it out of "
+                    "baseline_kernel_modules",
                 )
 
     def timezone(self, wanted: str) -> None:
@@ -110,7 +115,9 @@ class Machine:
             if wanted in ("Etc/UTC", "UTC") and not LOCALTIME.exists():
                 return  # no link means UTC
             if not self.module.check_mode:
-                self.module.fail_json(msg=f"there is no time zone {wanted!r} on this machine ({target} does not exist)")
+                self.module.fail_json(
+                    msg=f"there is no time zone {wanted!r} on this machine ({target} does not exist)"
+                )
         now = str(LOCALTIME.readlink()) if LOCALTIME.is_symlink() else "none"
         if now.partition("zoneinfo/")[2] != wanted and self._change("timezone", now, wanted):
             temporary = LOCALTIME.with_name(".rackwright-localtime")
@@ -122,7 +129,9 @@ class Machine:
         """No swap now; the mount table no longer names one."""
         active = [line.split()[0] for line in Path("/proc/swaps").read_text().splitlines()[1:]]
         if active and self._change("swap", " ".join(active), "off"):
-            self._run("turning swap off", "swapoff", "--all", cause="not enough memory for what is swapped out")
+            self._run(
+                "turning swap off", "swapoff", "--all", cause="not enough memory for what is swapped out"
+            )
         table = Path("/etc/fstab")
         lines = table.read_text().splitlines(keepends=True) if table.exists() else []
         kept = [line for line in lines if line.startswith("#") or line.split()[2:3] != ["swap"]]
@@ -137,7 +146,9 @@ class Machine:
         if wanted is None and not self.module.check_mode:
             self.module.fail_json(msg=f"{certificate} is to be trusted but does not exist")
         store = bundle.read_text() if bundle.exists() else ""
-        if (wanted is None or wanted not in store) and self._change(f"trust in {certificate.name}", "none", "trusted"):
+        if (wanted is None or wanted not in store) and self._change(
+            f"trust in {certificate.name}", "none", "trusted"
+        ):
             self._run(
                 "renewing the trust store",
                 "update-ca-certificates",

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import os
+from typing import NoReturn
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = """
 module: rackwright_packages
 short_description: Have packages installed
 description:
   - Asks dpkg alone whether anything is missing, so that a run that changes nothing costs milliseconds.
-  - Refreshes the package lists only when something has to be installed; finishes an interrupted dpkg run first.
+  - Refreshes the package lists only when something has to be installed; finishes an interrupted dpkg run
+    first.
   - Keeps configuration files that are there already, so a role may write them before it installs the package.
   - In check mode it needs neither the mirror nor an apt source, so it works on a bare machine.
 options:
@@ -32,11 +38,6 @@ packages:
   elements: str
   returned: always
 """
-
-import os
-from typing import NoReturn
-
-from ansible.module_utils.basic import AnsibleModule
 
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "NEEDRESTART_SUSPEND": "1"}
 
@@ -83,7 +84,7 @@ class Apt:
                 break
         self.module.fail_json(
             msg=f"{what} failed (exit {code}). Evidence: {evidence}. Cause: {cause}. "
-            f"Next: run '{command[0]} {' '.join(command[-3:])}' on the machine, then the same playbook again.",
+            f"Next: '{command[0]} {' '.join(command[-3:])}' on the machine, then the same playbook again.",
             rc=code,
             stdout=out,
             stderr=err,

@@ -13,7 +13,8 @@ module: rackwright_read
 short_description: Read a few public files at once
 description:
   - Gives the files' bytes in base64, in the order asked for. Changes nothing.
-  - In check mode a file that is not there yet is given as empty, so that the first check of a bare site can go on.
+  - In check mode a file that is not there yet is given as empty, so that the first check of a bare site
+    can go on.
 options:
   paths: {description: The files., type: list, elements: path, required: true}
   hint: {description: What to do when one is missing., type: str, default: ''}

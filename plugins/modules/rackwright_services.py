@@ -3,12 +3,20 @@
 
 from __future__ import annotations
 
+import os
+import time
+from datetime import datetime, timezone
+from typing import Any, NoReturn
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = """
 module: rackwright_services
 short_description: Have units enabled, started, and not older than their configuration
 description:
-  - A unit that was started before one of its files was last written is restarted (or reloaded). The fact is read from the
-    machine, not remembered by the run, so a run that was killed between the file and the restart is made good by the next.
+  - A unit that was started before one of its files was last written is restarted (or reloaded). The fact
+    is read from the machine, not remembered by the run, so a run that was killed between the file and the
+    restart is made good by the next.
   - One call asks systemd about all units; a unit that is as wanted costs nothing more.
   - In check mode a unit that does not exist yet counts as one that would be started.
 options:
@@ -28,7 +36,8 @@ options:
         default: []
       on_change: {description: What to do then., type: str, choices: [restart, reload], default: restart}
   changed_paths:
-    description: Paths that this run changed or would change (C(changed_paths) of M(rackwright_files)); for check mode.
+    description: Paths that this run changed or would change (C(changed_paths) of M(rackwright_files)); for
+    check mode.
     type: list
     elements: path
     default: []
@@ -49,13 +58,6 @@ actions:
   elements: str
   returned: always
 """
-
-import os
-import time
-from datetime import datetime, timezone
-from typing import Any, NoReturn
-
-from ansible.module_utils.basic import AnsibleModule
 
 PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,"
@@ -113,7 +115,7 @@ class Systemd:
         )
         lines = journal.strip().splitlines()
         self.module.fail_json(
-            msg=f"systemctl {verb} {unit} failed: {seen}. The unit's last words: {' | '.join(lines[-6:]) or 'none'}. "
+            msg=f"systemctl {verb} {unit} failed: {seen}. Its last words: {' | '.join(lines[-6:])}. "
             f"Next: 'systemctl status {unit}' and 'journalctl -u {unit}' on the machine.",
             journal=lines,
         )
@@ -177,12 +179,9 @@ def main() -> None:
             if unit["state"] == "stopped":
                 continue
             module.fail_json(msg=f"there is no unit {name} on this machine: is its package installed?")
-        if (
-            now["UnitFileState"] in ("enabled", "disabled", "")
-            and (now["UnitFileState"] == "enabled") != unit["enabled"]
-        ):
-            if not (now["LoadState"] == "not-found" and unit["state"] == "stopped"):
-                actions.append(("enable" if unit["enabled"] else "disable", name))
+        switchable = now["UnitFileState"] in ("enabled", "disabled") or now["LoadState"] == "not-found"
+        if switchable and (now["UnitFileState"] == "enabled") != unit["enabled"]:
+            actions.append(("enable" if unit["enabled"] else "disable", name))
         verb = action_for(unit, now, module.params["changed_paths"])
         if verb:
             actions.append((verb, name))

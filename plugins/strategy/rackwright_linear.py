@@ -1,7 +1,7 @@
 """The strategy ``rackwright_linear``: mitogen's linear strategy, found by import instead of by a path.
 
-Mitogen keeps one Python per host alive for the whole run: 50 tasks on 8 hosts took 18 s, against 58 s with pipelining
-alone. ``ANSIBLE_STRATEGY=linear`` does without it; nothing else depends on it.
+Mitogen keeps one Python per host alive for the whole run: 50 tasks on 8 hosts took 18 s, against 58 s with
+pipelining alone. ``ANSIBLE_STRATEGY=linear`` does without it; nothing else depends on it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``rackwright render``: write every file that any machine of the site will get, or check that the written ones are current."""
+"""``rackwright render``: write every file that any machine will get, or check that they are current."""
 
 from __future__ import annotations
 
@@ -36,9 +36,8 @@ def run(args: argparse.Namespace) -> int:
     for difference in differences:
         sys.stdout.write(difference)
     if differences:
-        print(
-            f"{len(differences)} of {len(files)} files under {output} are not current: run 'rackwright render {args.site}'"
-        )
+        print(f"{len(differences)} of {len(files)} files under {output} are not current")
+        print(f"next: rackwright render {args.site}")
         return int(ExitCode.NOT_AS_IT_SHOULD_BE)
     print(f"{len(files)} files under {output} are current")
     return int(ExitCode.DONE)

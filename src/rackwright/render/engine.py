@@ -1,4 +1,4 @@
-"""Templates in, files out: the one place where Jinja2 runs, for the CLI, for check mode and for the real run alike."""
+"""Templates in, files out: the one place where Jinja2 runs, for the CLI, check mode and the real run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import yaml
 
 from rackwright.derive.model import SiteModel
 from rackwright.errors import ExitCode, RackwrightError
-from rackwright.paths import checkout
+from rackwright.paths import cache_dir, checkout
 from rackwright.render.options import role_defaults
 from rackwright.render.registry import RenderedFile, Template, artefact
 
-MANAGED = "Made by Rackwright from templates/{source} and the site file: a change made here is undone by the next run."
+MANAGED = "Made by Rackwright from templates/{source}: the next run undoes what is changed here."
 
 
 class RenderError(RackwrightError):
@@ -55,10 +55,14 @@ def _to_json(value: object) -> str:
 
 @cache
 def _environment(root: Path) -> jinja2.Environment:
+    # Compiled once per machine, not once per forked worker of every run.
+    compiled = cache_dir() / "templates"
+    compiled.mkdir(mode=0o700, parents=True, exist_ok=True)
     environment = jinja2.Environment(
+        bytecode_cache=jinja2.FileSystemBytecodeCache(str(compiled)),
         loader=jinja2.FileSystemLoader(root),
         undefined=jinja2.StrictUndefined,
-        autoescape=False,
+        autoescape=False,  # noqa: S701 - configuration files, not HTML
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -90,8 +94,8 @@ def render(
 ) -> list[RenderedFile]:
     """The files of artefact ``name`` for one node (the head node when ``node_name`` is None).
 
-    ``options`` are the owning role's variables; those left out have the role's defaults. Raises RenderError, and
-    UsageError for an unknown artefact.
+    ``options`` are the owning role's variables; those left out have the role's defaults. Raises
+    RenderError, and UsageError for an unknown artefact.
     """
     entry = artefact(name)
     node = model.node(node_name) if node_name else model.head

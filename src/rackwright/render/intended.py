@@ -16,7 +16,8 @@ Files = Mapping[Path, str]
 
 
 def intended_files(site: str, output: Path | None) -> tuple[Path, Files]:
-    """Where the files of ``site`` go, and relative path (``<host>/etc/…``) → content. Secret files are left out.
+    """Where the files of ``site`` go, and relative path (``<host>/etc/…``) → content. Secret files are
+    left out.
 
     Options come from ``group_vars`` and ``host_vars`` beside the site file with Ansible's own precedence.
     """

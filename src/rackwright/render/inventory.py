@@ -11,7 +11,7 @@ from rackwright.paths import checkout
 
 
 def host_variables(site_file: Path) -> Mapping[str, Mapping[str, Any]]:
-    """Host → its variables from the inventory, ``group_vars`` and ``host_vars``, with Ansible's precedence."""
+    """Host → its variables: inventory, ``group_vars``, ``host_vars``, with Ansible's precedence."""
     os.environ.setdefault("ANSIBLE_CONFIG", str(checkout() / "ansible.cfg"))
     from ansible.inventory.manager import InventoryManager  # after the setting above: read at import
     from ansible.parsing.dataloader import DataLoader

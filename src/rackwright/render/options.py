@@ -14,7 +14,7 @@ from rackwright.paths import checkout
 
 @cache
 def role_options(role: str) -> Mapping[str, Mapping[str, Any]]:
-    """The options of ``roles/<role>/meta/argument_specs.yml``: name → {type, default, required, no_log, …}."""
+    """The options of ``roles/<role>/meta/argument_specs.yml``: name → {type, default, required, …}."""
     path = checkout() / "roles" / role / "meta" / "argument_specs.yml"
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))

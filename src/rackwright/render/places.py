@@ -10,6 +10,6 @@ TLS_DIRECTORY = "/etc/rackwright/tls"
 
 
 def ca_anchor(model: SiteModel) -> str:
-    """Where the site CA's certificate lies on every node: for the trust store, and for programs with their own."""
+    """Where the site CA's certificate lies on every node, for the trust store and for other programs."""
     anchors = catalog.distributions()[model.distribution].paths["ca_anchors"]
     return f"{anchors}/rackwright-{model.name}.crt"

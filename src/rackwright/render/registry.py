@@ -1,6 +1,8 @@
-"""Every artefact by name: which role's it is, which templates make it, where the files go, and on which nodes.
+"""Every artefact by name: which role's it is, which templates make it, where the files go, and on which
+nodes.
 
-The declarations stand in ``rackwright.render.artefacts``, one module per consumer; each exports ``ARTEFACTS``.
+The declarations stand in ``rackwright.render.artefacts``, one module per consumer; each exports
+``ARTEFACTS``.
 """
 
 from __future__ import annotations
@@ -45,9 +47,10 @@ class Scope(enum.StrEnum):
 class Template:
     """One file of an artefact.
 
-    ``source`` is relative to ``templates/``. ``destination`` is absolute and may itself be a Jinja2 expression.
-    ``when`` leaves the file out where it gives false. ``secret`` files are never shown, logged or written to
-    ``intended/``. ``validate`` is a command with ``%s`` for the new file, run on the node before it takes its place.
+    ``source`` is relative to ``templates/``. ``destination`` is absolute and may itself be a Jinja2
+    expression. ``when`` leaves the file out where it gives false. ``secret`` files are never shown, logged
+    or written to ``intended/``. ``validate`` is a command with ``%s`` for the new file, run on the node
+    before it takes its place.
     """
 
     source: str
@@ -64,8 +67,9 @@ class Template:
 class Artefact:
     """A named set of files that belong together.
 
-    ``role`` owns it: its declared variables (``meta/argument_specs.yml``) are what the templates see beside ``model``
-    and ``node``. ``values`` computes further names for the templates, so that they hold no logic of their own.
+    ``role`` owns it: its declared variables (``meta/argument_specs.yml``) are what the templates see
+    beside ``model`` and ``node``. ``values`` computes further names for the templates, so that they hold
+    no logic of their own.
     """
 
     name: str

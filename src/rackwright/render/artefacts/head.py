@@ -30,7 +30,7 @@ class Lease:
 
 
 def records(model: SiteModel) -> Iterator[Record]:
-    """Every address of the site that has a name: machines on each network, BMCs, switches, the API, served models."""
+    """Every address that has a name: machines on each network, BMCs, switches, the API, served models."""
     for node in model.nodes:
         yield Record(node.address, (node.fqdn, node.name))
         yield Record(node.bmc.address, (f"{node.name}-bmc.{model.domain}",))
@@ -57,7 +57,9 @@ def reverse_zones(network: IPv4Network) -> list[str]:
     """The in-addr.arpa zones that cover ``network``, cut at whole octets."""
     octets = max(1, -(-network.prefixlen // 8))
     zones = network.subnets(new_prefix=octets * 8) if network.prefixlen < octets * 8 else [network]
-    return [".".join(reversed(str(zone.network_address).split(".")[:octets])) + ".in-addr.arpa" for zone in zones]
+    return [
+        ".".join(reversed(str(zone.network_address).split(".")[:octets])) + ".in-addr.arpa" for zone in zones
+    ]
 
 
 def dnsmasq_values(model: SiteModel, node: Node, options: Options) -> Mapping[str, Any]:
@@ -66,11 +68,15 @@ def dnsmasq_values(model: SiteModel, node: Node, options: Options) -> Mapping[st
     port = node.interface("oob")
     dhcp = port is not None and port.address is not None and options["name_service_dhcp"]
     if oob.dhcp_range:
-        span = f"{oob.dhcp_range[0]},{oob.dhcp_range[1]},{oob.cidr.netmask},{options['name_service_dhcp_lease']}"
+        span = (
+            f"{oob.dhcp_range[0]},{oob.dhcp_range[1]},{oob.cidr.netmask},{options['name_service_dhcp_lease']}"
+        )
     else:
         span = f"{oob.cidr.network_address},static,{oob.cidr.netmask}"
     return {
-        "reverse_zones": [zone for network in model.networks.values() for zone in reverse_zones(network.cidr)],
+        "reverse_zones": [
+            zone for network in model.networks.values() for zone in reverse_zones(network.cidr)
+        ],
         "interfaces": [
             interface.name
             for interface in node.interfaces

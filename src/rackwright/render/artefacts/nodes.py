@@ -1,4 +1,4 @@
-"""Artefacts of every node: its names, its time, where its packages come from, who may log in, the container runtime."""
+"""Artefacts of every node: names, time, packages, access, container runtime; and the API's endpoint."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from rackwright.render.places import MIRROR_ROOT, ca_anchor
 from rackwright.render.registry import Artefact, Options, Scope, Template
 
 
-
 def time_values(model: SiteModel, node: Node, options: Options) -> Mapping[str, Any]:
-    """Who asks whom for the time: the head node the outside world, the control planes each other too, all ask them."""
+    """Who asks whom: the head node the outside world, the control planes each other too, all ask them."""
     control_planes = [peer.address for peer in model.control_planes if peer.name != node.name]
     if node.is_head:
         return {"serves": True, "leads": True, "sources": list(model.ntp_upstreams), "preferred": []}
@@ -26,7 +25,7 @@ def time_values(model: SiteModel, node: Node, options: Options) -> Mapping[str, 
 
 
 def apt_values(model: SiteModel, node: Node, options: Options) -> Mapping[str, Any]:
-    """The head node reads its own disk: it must be able to install the very web server that serves the others."""
+    """The head node reads its own disk: from there it installs the web server that serves the others."""
     return {
         "uri": f"file:{MIRROR_ROOT}/apt" if node.is_head else f"https://{model.mirror_fqdn}/apt",
         "ca_anchor": ca_anchor(model),
@@ -100,7 +99,7 @@ ARTEFACTS = (
             Template("baseline/bpffs.service.j2", "/etc/systemd/system/rackwright-bpffs.service"),
             Template(
                 "baseline/sshd.conf.j2",
-                "/etc/ssh/sshd_config.d/10-rackwright.conf",
+                "/etc/ssh/sshd_config.d/00-rackwright.conf",
                 mode="0600",
                 validate="sshd -t -f %s",
             ),
@@ -133,6 +132,9 @@ ARTEFACTS = (
         scope=Scope.CONTROL_PLANE,
         values=endpoint_values,
         files=(
+            Template(
+                "keepalived/service.conf.j2", "/etc/systemd/system/keepalived.service.d/rackwright.conf"
+            ),
             Template("keepalived/sysctl.conf.j2", "/etc/sysctl.d/91-rackwright-api-endpoint.conf"),
             Template("haproxy/haproxy.cfg.j2", "/etc/haproxy/haproxy.cfg", validate="haproxy -c -q -f %s"),
             Template(
