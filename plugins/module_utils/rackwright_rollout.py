@@ -33,6 +33,7 @@ CAUSES = (
         "ImagePullBackOff",
         "the image can't be pulled: the registry does not have it, or does not answer on this node",
     ),
+    ("executable file not found", "the image does not hold the program that the pod names"),
     ("CrashLoopBackOff", "the program ends soon after its start; its last words are above"),
     ("CreateContainerConfigError", "a ConfigMap or Secret that the pod names does not exist"),
     ("Unschedulable", "no node may or can run the pod: see the event above"),
