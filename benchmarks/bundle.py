@@ -1,6 +1,7 @@
-"""What the bundle's step cache saves: seconds of a cold and a warm build of a few steps, and the whole bundle's size.
+"""What the bundle's step cache saves: seconds of a cold and a warm build of a few steps; the bundle's size.
 
-The cold build has empty step and Go build caches (modules are taken from the real cache). Usage (a built bundle):
+The cold build has empty step and Go build caches; modules are taken from the real cache. Usage (a built
+bundle):
 
     python benchmarks/bundle.py [--steps deb-runc,image-etcd,image-pause]
 """
@@ -48,7 +49,7 @@ def main() -> None:
             Engine(cache, lambda line: None).run(steps)
             seconds.append(time.monotonic() - started)
     cold, warm = seconds
-    print(f"{len(steps)} steps: cold {cold:.1f} s, warm {warm:.3f} s, ratio {warm / cold:.5f}")
+    print(f"{len(steps)} steps: cold {cold:.1f} s, warm {warm * 1000:.1f} ms, ratio {warm / cold:.1e}")
     lock = read_lock(bundle_path())
     print(f"bundle: {len(lock.entries)} files, {sum(entry.size for entry in lock.entries) / 1e6:.0f} MB")
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from rackwright.mirror.engine import Engine, Progress, build_lock, say
+from rackwright.mirror.gobuild import trim_build_cache
 from rackwright.mirror.lock import Lock, Problem
 from rackwright.mirror.lock import read_lock as _read_lock
 from rackwright.mirror.lock import verify as _verify
@@ -54,10 +55,13 @@ def build_bundle(
             if result.is_dir() and (stale or (repair and (bad := engine.store.damaged(keys[step.name])))):
                 tell(f"{step.name}: " + ("fetched anew" if stale else f"made again, {bad[0]} was damaged"))
                 shutil.rmtree(result)
+        compiles = any(s.name.startswith("go-") and not engine.store.has(keys[s.name]) for s in plan.steps)
         results = engine.run(plan.steps)
         target.mkdir(parents=True, exist_ok=True)
         assemble([results[name] for name in plan.parts], versions.name, target)
         engine.store.prune(set(keys.values()), KEEP_DAYS)
+        if compiles and trim_build_cache(cache):
+            tell("Go's build cache had grown large and was emptied")
     return target
 
 

@@ -15,6 +15,8 @@ import yaml
 from rackwright.errors import RunFailure
 from rackwright.mirror.step import Step, StepContext, digest_tree
 
+#: Several releases' worth; the steps' results are kept apart from it, so emptying it costs only time.
+BUILD_CACHE_BYTES = 18 * 10**9
 #: First guesses in seconds, cold, on two cores.
 SECONDS = {
     "kubernetes": 313, "cilium": 340, "metrics_server": 104, "coredns": 90, "helm": 84,
@@ -93,6 +95,15 @@ def copy_from_module(context: StepContext, directory: Path, copy: Mapping[str, A
         target.chmod(0o755)
     else:
         shutil.copyfile(source, target)
+
+
+def trim_build_cache(cache: Path, limit: int = BUILD_CACHE_BYTES) -> bool:
+    """Empty Go's build cache when it holds more than ``limit`` bytes; whether it did."""
+    directory = cache / "go" / "build"
+    if sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) <= limit:
+        return False
+    shutil.rmtree(directory)
+    return True
 
 
 def go_step(name: str, version: str, directory: Path) -> Step:

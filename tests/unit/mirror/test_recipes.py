@@ -15,7 +15,7 @@ from rackwright.mirror.chart import pack
 from rackwright.mirror.deb import deb_step
 from rackwright.mirror.debian import apt_sources, archive_uris, plain_name
 from rackwright.mirror.engine import Engine
-from rackwright.mirror.gobuild import default_name
+from rackwright.mirror.gobuild import default_name, trim_build_cache
 from rackwright.mirror.image import image_step
 from rackwright.mirror.plan import in_order
 from rackwright.mirror.release import read_release
@@ -146,3 +146,11 @@ def test_unknown_releases_are_refused() -> None:
 def test_the_reference_release_is_refused_with_the_way_out() -> None:
     with pytest.raises(UsageError, match=r"--release 2026\.11"):
         read_release("2023.10")
+
+
+def test_a_large_build_cache_is_emptied_and_a_small_one_kept(tmp_path: Path) -> None:
+    (tmp_path / "go" / "build").mkdir(parents=True)
+    (tmp_path / "go" / "build" / "object").write_bytes(b"x" * 100)
+    assert not trim_build_cache(tmp_path, limit=100)
+    assert trim_build_cache(tmp_path, limit=99)
+    assert not (tmp_path / "go" / "build").exists()
