@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from functools import partial
 
@@ -70,14 +72,19 @@ def judge_health(evidence: Evidence, model: SiteModel) -> Verdict:
     problems = [f"{a['endpoint']}: {a.get('error') or 'unhealthy'}" for a in answers if not a.get("health")]
     if len(answers) < len(model.control_planes):
         problems.append(f"{len(answers)} members answer, {len(model.control_planes)} should")
-    slowest = max((str(a.get("took", "?")) for a in answers), default="?")
-    return found(problems, f"{len(answers)} members commit, the slowest in {slowest}")
+    slowest = max((milliseconds(str(a.get("took", ""))) for a in answers), default=0.0)
+    return found(problems, f"{len(answers)} members commit, the slowest in {slowest:.0f} ms")
+
+
+def milliseconds(duration: str) -> float:
+    """Go's form of a duration below a minute: ``1.5s``, ``117.6ms``, ``900us``; 0 for anything else."""
+    match = re.fullmatch(r"([\d.]+)(s|ms|[µu]s|ns)", duration)
+    factor = {"s": 1e3, "ms": 1.0, "µs": 1e-3, "us": 1e-3, "ns": 1e-6}
+    return float(match.group(1)) * factor[match.group(2)] if match else 0.0
 
 
 def evidence_json_lines(output: Output) -> list[dict[str, object]]:
     """The JSON list that etcdctl prints, also when it exits 1 because a member is down."""
-    import json
-
     data = json.loads(output.stdout[output.stdout.index("[") :])
     return [dict(item) for item in data]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from rackwright.checks.base import Check, Command, Evidence, Hint, Need, Verdict, found
 from rackwright.derive.model import Node, SiteModel
 
+ASK_DNS = Path(__file__).with_name("ask_dns.py")
 MAX_OFFSET = 0.1
 """Seconds a clock may be off: etcd and certificate validity tolerate more, logs of several nodes don't."""
 LOCAL_REFERENCE = "7F7F0101"
@@ -35,11 +37,14 @@ def judge_names(
     """Every expected name has its address, every node's address its name."""
     forward: dict[str, set[str]] = {}
     reverse: dict[str, set[str]] = {}
+    aliases: dict[str, str] = {}
     output = evidence.output(node.name, key)
     for line in output.stdout.splitlines():
         words = line.split()
         if len(words) >= 5 and words[3] == "A":
             forward.setdefault(words[0].rstrip(".").lower(), set()).add(words[4])
+        elif len(words) >= 5 and words[3] == "CNAME":
+            aliases[words[0].rstrip(".").lower()] = words[4].rstrip(".").lower()
         elif len(words) >= 5 and words[3] == "PTR":
             reverse.setdefault(words[0].lower(), set()).add(words[4].rstrip(".").lower())
     if not forward:
@@ -47,7 +52,7 @@ def judge_names(
         return Verdict(False, f"no answer: {said[0] if said else output.last_words}")
     problems = []
     for name, address in expected.items():
-        seen = forward.get(name.lower(), set())
+        seen = forward.get(aliases.get(name.lower(), name.lower()), set())
         if seen != {str(address)}:
             problems.append(f"{name} is {', '.join(sorted(seen)) or 'unknown'}, should be {address}")
         if name in fqdns and name.lower() not in reverse.get(reverse_name(address), set()):
@@ -80,18 +85,20 @@ def checks(model: SiteModel) -> Iterator[Check]:
     fqdns = {node.fqdn for node in model.nodes}
     questions: list[str] = []
     for name in expected:
-        questions += ["-q", f"{name}.", "-t", "A"]
+        questions += [f"{name}.", "A"]
     for node in model.nodes:
-        questions += ["-q", reverse_name(node.address), "-t", "PTR"]
+        questions += [reverse_name(node.address), "PTR"]
     for node in model.nodes:
         for number, server in enumerate(model.dns_servers, start=1):
             key = f"names-{number}"
-            argv = ("dig", f"@{server}", "+time=2", "+tries=2", "+noall", "+answer", *questions)
+            ask = Command(
+                key, ("python3", "-", str(server), *questions), timeout=60, stdin=ASK_DNS.read_text()
+            )
             yield Check(
                 "dns.names",
                 "dns",
                 f"{node.name} by {server}",
-                (Need(node.name, Command(key, argv, timeout=60)),),
+                (Need(node.name, ask),),
                 partial(judge_names, node=node, key=key, expected=expected, fqdns=fqdns),
                 Hint(
                     "dnsmasq on the head node is down or was not given the site's present names",

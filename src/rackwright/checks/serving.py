@@ -38,6 +38,12 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
 """
 
 
+UNREACHED = Hint(
+    "No replica is ready, no worker announces the address on the external network, or the port is shut",
+    "kubectl get pods,services -A -l app.kubernetes.io/name=triton -o wide; kubectl get leases -n kube-system",
+)
+
+
 def stream_name(served: ServedModel) -> str:
     """Triton serves each model a second time, decoupled, for streaming."""
     return f"{served.name}-stream"
@@ -68,6 +74,15 @@ def judge_ready(evidence: Evidence, served: ServedModel) -> Verdict:
     )
 
 
+def unanswered(evidence: Evidence, keys: list[str], served: ServedModel) -> Verdict | None:
+    """A failed verdict when a request got no answer at all, which says nothing of the model; else None."""
+    for key in keys:
+        output = evidence.output(WORKSTATION, key)
+        if output.rc != 0:
+            return Verdict(False, f"{served.vip}: {output.last_words}", UNREACHED)
+    return None
+
+
 def pieces_of(evidence: Evidence, key: str) -> list[tuple[float, str]]:
     """(seconds since the request, text) of each piece of an answer that came as JSON."""
     return [(float(seconds), str(text)) for seconds, text in evidence.json(WORKSTATION, key)]
@@ -75,6 +90,11 @@ def pieces_of(evidence: Evidence, key: str) -> list[tuple[float, str]]:
 
 def judge_http(evidence: Evidence, served: ServedModel, questions: tuple[Question, ...]) -> Verdict:
     """Every question is answered rightly over HTTP."""
+    silent = unanswered(
+        evidence, [f"http-{served.name}-{number}" for number in range(len(questions))], served
+    )
+    if silent:
+        return silent
     problems, good = [], ""
     for number, question in enumerate(questions):
         answer = str(evidence.json(WORKSTATION, f"http-{served.name}-{number}")["text_output"])
@@ -90,6 +110,10 @@ def judge_pieces(
     evidence: Evidence, served: ServedModel, questions: tuple[Question, ...], protocol: str, streamed: bool
 ) -> Verdict:
     """Every question is answered rightly; streamed answers come in more than one piece, not all at once."""
+    keys = [f"{protocol}-{served.name}-{number}" for number in range(len(questions))]
+    silent = unanswered(evidence, keys, served)
+    if silent:
+        return silent
     problems, good = [], ""
     for number, question in enumerate(questions):
         pieces = pieces_of(evidence, f"{protocol}-{served.name}-{number}")

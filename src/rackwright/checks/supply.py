@@ -29,21 +29,21 @@ LOCK = f"{MIRROR_ROOT}/lock.json"
 def judge_sources(evidence: Evidence, node: Node, mirror: str) -> Verdict:
     """apt knows no source but the site's mirror, and every source names the key it must be signed with."""
     problems, seen = [], 0
+    allowed = [f"https://{mirror}/", *([f"file:{MIRROR_ROOT}/"] if node.is_head else [])]
     for line in evidence.text(node.name, "apt-sources").splitlines():
-        uri, _, rest = line.strip().partition(" ")
-        signed_by, _, trusted = rest.partition("|")
+        uri, _, signed_by = line.strip().partition(" ")
         if not uri:
             continue
         seen += 1
-        if not uri.rstrip("/").startswith(f"https://{mirror}/"):
+        if not any(uri.startswith(place) for place in allowed):
             problems.append(f"{uri} is another source than the site's mirror")
         if not signed_by.strip():
             problems.append(f"{uri} has no Signed-By")
-        if trusted.strip().lower() in ("yes", "true", "1"):
-            problems.append(f"{uri} is trusted without a signature")
+    waived = evidence.output(node.name, "apt-waived")
+    problems += [f"a source waives its signature: {line}" for line in waived.stdout.splitlines()]
     if not seen:
         return Verdict(False, "apt has no source at all")
-    return found(problems, f"only https://{mirror}/, signed")
+    return found(problems, f"only {' and '.join(allowed)}, signed")
 
 
 def judge_update(evidence: Evidence, node: Node) -> Verdict:
@@ -117,7 +117,9 @@ def judge_registry_from(evidence: Evidence, node: Node, registry: str) -> Verdic
 def checks(model: SiteModel) -> Iterator[Check]:
     """Repository and registry, from every node and from the workstation."""
     update = ("apt-get", "update", "-q", "-o", "Dir::State::lists={tmp}/lists", "-o", "Dir::Cache={tmp}")
-    sources = ("apt-get", "indextargets", "--format", "$(REPO_URI) $(SIGNED_BY)|$(TRUSTED)")
+    sources = ("apt-get", "indextargets", "--format", "$(REPO_URI) $(SIGNED_BY)")
+    waived = ("grep", "-rEis", r"^[^#]*(\[.*trusted *=|^trusted:|allow-insecure)", "/etc/apt")
+    scratch = ("mkdir", "-p", "{tmp}/lists/partial", "{tmp}/archives/partial")
     curl = (
         "curl",
         "-sS",
@@ -135,7 +137,10 @@ def checks(model: SiteModel) -> Iterator[Check]:
             "mirror.sources",
             "mirror",
             node.name,
-            (Need(node.name, Command("apt-sources", sources)),),
+            (
+                Need(node.name, Command("apt-sources", sources)),
+                Need(node.name, Command("apt-waived", waived)),
+            ),
             partial(judge_sources, node=node, mirror=model.mirror_fqdn),
             Hint(
                 "A source was added by hand, or the baseline did not take the distribution's away",
@@ -146,7 +151,10 @@ def checks(model: SiteModel) -> Iterator[Check]:
             "mirror.signature",
             "mirror",
             node.name,
-            (Need(node.name, Command("apt-update", update, timeout=90)),),
+            (
+                Need(node.name, Command("apt-scratch", scratch, lane="apt")),
+                Need(node.name, Command("apt-update", update, timeout=90, lane="apt")),
+            ),
             partial(judge_update, node=node),
             Hint(
                 "The repository was not signed by the key that the node trusts, nginx on the head node is "
@@ -173,10 +181,7 @@ def checks(model: SiteModel) -> Iterator[Check]:
         model.registry,
         (
             Need(head.name, Command("site-authority", ("cat", ca_anchor(model)))),
-            Need(
-                head.name,
-                Command("lock", ("jq", "-c", '{entries:[.entries[]|select(.kind=="image")]}', LOCK)),
-            ),
+            Need(head.name, Command("lock", ("cat", LOCK))),
             Need(WORKSTATION, Request("manifests", partial(ask_manifests, model=model))),
         ),
         judge_manifests,

@@ -49,7 +49,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command = subparsers.add_parser(
         "rehearse",
         help="roll a site out on this machine, with nodes as containers",
-        description="Makes the bundle and a lab, rolls the site out in it, checks, reports, takes the lab down.",
+        description="Makes bundle and lab, rolls the site out, checks, reports, takes the lab down.",
     )
     command.add_argument("site", metavar="SITE", help="directory under inventories/ or a path to a site.yml")
     command.add_argument("--until", metavar="PHASE", choices=PHASES, help="stop after this phase")
@@ -168,7 +168,9 @@ class Rehearsing:
 
     def _roll_out(self, phases: tuple[str, ...]) -> None:
         state = State(self.spec.name)
-        options = Options(self.site, self.output, phases)
+        name = f" --name {self.spec.name}" if self.spec.name != self.model.name else ""
+        again = f"rackwright rehearse {self.site.parent}{name} --keep"
+        options = Options(self.site, self.output, phases, again=again)
 
         def watch(timeline: Timeline) -> None:
             self.timeline = timeline

@@ -30,7 +30,7 @@ def page(report: Report) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     results = {node["name"]: node["result"] for node in data["nodes"]}
-    # The drawings are made of escaped parts (rackwright.report.svg); everything else is escaped by the template.
+    # The drawings are made of escaped parts (rackwright.report.svg); the template escapes everything else.
     return scrub(
         environment.from_string(PAGE.read_text()).render(
             data=data,

@@ -83,6 +83,11 @@ KNOWN: tuple[Known, ...] = (
         "kubectl describe nodes | grep -A9 'Allocated resources'",
     ),
     _known(
+        r"systemctl (re)?start \S+ failed|job for \S+ failed",
+        "the service does not start with the configuration it was given: its last words are in the evidence",
+        "ssh {host} journalctl -b -p warning -n 50",
+    ),
+    _known(
         r"timed out|timeout|deadline exceeded|within \d+ s",
         "the machine or the service takes longer than expected, or hangs",
         "ssh {host} journalctl -p warning -n 50",
@@ -102,7 +107,8 @@ def plain(reason: Mapping[str, Any]) -> str:
         if "rc" in result and not re.search(rf"\b{result['rc']}\b", message):
             said.append(f"exit status {result['rc']}")
         for stream in ("stderr", "exception", "stdout"):
-            lines = [line.rstrip() for line in str(result.get(stream, "")).splitlines() if line.strip()]
+            words = str(result.get(stream, "")).replace("(traceback unavailable)", "")
+            lines = [line.rstrip() for line in words.splitlines() if line.strip()]
             tail = "\n".join(lines[-6:])
             if tail and tail not in message and len(said) < 3:
                 said.append(tail)

@@ -41,6 +41,7 @@ class Options:
     check: bool = False
     diff: bool = False
     extra: tuple[str, ...] = ()
+    again: str = ""
     playbooks: Path = field(default_factory=lambda: checkout() / "playbooks")
 
     @property
@@ -241,7 +242,7 @@ def _follow(
 
 def failure(options: Options, timeline: Timeline, code: int, log: Path) -> RunFailure:
     """Why the rollout failed; without a failed task, the log's own last words."""
-    again = f"rackwright rollout {options.site} --resume"
+    again = options.again or f"rackwright rollout {options.site} --resume"
     failures = [f for f in timeline.failures if timeline.phase is None or f.phase == timeline.phase.name]
     if failures and failures[-1].action.endswith("rackwright_verify") and failures[-1].status == "failed":
         return RunFailure(
