@@ -7,8 +7,8 @@ while read -r _ target type _; do
   if [ "$type" = cgroup ]; then mount -o remount,bind,rw "$target"; fi
 done < /proc/self/mounts
 
-# kubelet reads the kernel's log; it gets an empty one.
-[ -e /dev/kmsg ] || ln -s /dev/null /dev/kmsg
+# kubelet reads the kernel's log; it gets an empty one. A link would not do: systemd masks what it points to.
+[ -e /dev/kmsg ] || mknod -m 666 /dev/kmsg c 1 3
 
 # Settings of the whole kernel are the host's: the node reads and writes copies. Its network's settings are real.
 copies=/run/rackwright-lab/sysctl

@@ -10,18 +10,16 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from rackwright import paths
+from rackwright import debian, paths
 from rackwright.errors import RunFailure
 from rackwright.lab.command import attempt
 from rackwright.lab.state import lock
 
-APT = Path("/etc/apt")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
 BUILD_LIMIT_S = 1200
 USUAL_S = 65  # measured on two cores
 
@@ -49,7 +47,12 @@ class Recipe:
         "iproute2",
         "ca-certificates",
     )
-    files: dict[str, str] = field(default_factory=lambda: {"etc/ssh/sshd_config.d/10-provisioned.conf": SSHD})
+    files: dict[str, str] = field(
+        default_factory=lambda: {
+            "etc/ssh/sshd_config.d/10-provisioned.conf": SSHD,
+            "etc/dpkg/dpkg.cfg.d/lab": "force-unsafe-io\n",  # all nodes share one disk, and none outlives it
+        }
+    )
     #: Timers that would take apt's lock at their own time.
     masked: tuple[str, ...] = ("apt-daily.timer", "apt-daily-upgrade.timer", "run-rpc_pipefs.mount")
 
@@ -84,7 +87,7 @@ def ensure(recipe: Recipe, say: Callable[[str], None]) -> Path:
             shutil.rmtree(stale)
         building = rootfs_dir() / f".{recipe.digest}.building.{os.getpid()}"
         building.mkdir(mode=0o700)
-        mirror = debian_mirror()
+        mirror, _ = debian.archive()
         say(f"building the nodes' root file system once, from {mirror}; about {USUAL_S} s left")
         start = time.monotonic()
         _bootstrap(recipe, building / "root", mirror, say)
@@ -166,37 +169,6 @@ def _finish(recipe: Recipe, root: Path) -> None:
     for unit in recipe.masked:
         (units / unit).unlink(missing_ok=True)
         (units / unit).symlink_to("/dev/null")
-
-
-def debian_mirror(apt: Path = APT) -> str:
-    """The Debian mirror that this machine itself uses, by its apt sources; Debian's own if it has none."""
-    for file in [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]:
-        if file.is_file():
-            text = file.read_text(errors="replace")
-            for uri in _deb822(text) if file.suffix == ".sources" else _one_line(text):
-                if _is_debian(uri):
-                    return uri.rstrip("/")
-    return DEFAULT_MIRROR
-
-
-def _deb822(text: str) -> Iterable[str]:
-    for stanza in re.split(r"\n\s*\n", text):
-        lines = [line for line in stanza.splitlines() if not line.startswith("#")]
-        fields = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
-        if fields.get("enabled", "yes").lower() != "no" and "deb" in fields.get("types", "").split():
-            yield from fields.get("uris", "").split()
-
-
-def _one_line(text: str) -> Iterable[str]:
-    for line in text.splitlines():
-        match = re.match(r"deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+\S+", line.strip())
-        if match:
-            yield match.group(1)
-
-
-def _is_debian(uri: str) -> bool:
-    """Whether a source is the Debian archive: by custom its path ends so; security updates lie elsewhere."""
-    return re.fullmatch(r"(https?|file)://.*/debian/?", uri) is not None
 
 
 def _proxies() -> list[str]:

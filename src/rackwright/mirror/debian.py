@@ -9,24 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rackwright.debian import archive
 from rackwright.errors import RunFailure
 from rackwright.mirror.step import Step, StepContext, sha256_file
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-HOST_SOURCES = Path("/etc/apt")
-
-
-def archive_uris(etc: Path = HOST_SOURCES) -> tuple[str, str]:
-    """The host's own Debian archive and security archive, from its apt sources; Debian's public ones else."""
-    texts = [p.read_text() for p in sorted(etc.glob("sources.list*")) if p.is_file()]
-    texts += [
-        p.read_text() for p in sorted(etc.glob("sources.list.d/*")) if p.suffix in {".list", ".sources"}
-    ]
-    lines = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")]
-    uris = [uri.rstrip("/") for uri in re.findall(r"https?://\S+", "\n".join(lines))]
-    main = next((uri for uri in uris if uri.endswith("/debian")), "http://deb.debian.org/debian")
-    security = next((uri for uri in uris if uri.endswith("/debian-security")), f"{main}-security")
-    return main, security
 
 
 def apt_sources(suite: str, main: str, security: str) -> str:
@@ -97,7 +84,7 @@ def debian_step(name: str, suite: str, packages: list[str]) -> Step:
                 next_command="apt-get install debian-archive-keyring, then: rackwright bundle build",
             )
         root = context.out / "apt"
-        main, security = archive_uris()
+        main, security = archive()
         options = private_apt(root, suite, main, security)
         context.call(["apt-get", *options, "update", "--error-on=any"])
         wanted = ["?essential", *packages]

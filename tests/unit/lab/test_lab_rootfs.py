@@ -2,49 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from rackwright.lab import rootfs
 from rackwright.lab.rootfs import Recipe
-
-DEB822 = """\
-Types: deb
-# http://snapshot.example/archive
-URIs: http://mirror.example/debian
-Suites: bookworm bookworm-updates
-Components: main
-
-Types: deb
-URIs: http://mirror.example/debian-security
-Suites: bookworm-security
-Components: main
-"""
-
-
-def apt(tmp_path: Path, name: str, text: str) -> Path:
-    (tmp_path / "sources.list.d").mkdir(exist_ok=True)
-    (tmp_path / name).write_text(text)
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "mirror"),
-    [
-        ("sources.list.d/debian.sources", DEB822, "http://mirror.example/debian"),
-        ("sources.list.d/debian.sources", "Enabled: no\n" + DEB822, rootfs.DEFAULT_MIRROR),
-        (
-            "sources.list",
-            "# deb http://no.example/debian x main\ndeb [arch=all a=b] https://yes.example/debian/ x y\n",
-            "https://yes.example/debian",
-        ),
-        ("sources.list", "deb http://packages.example/apt cloud main\n", rootfs.DEFAULT_MIRROR),
-        ("sources.list", "deb-src http://src.example/debian x main\n", rootfs.DEFAULT_MIRROR),
-    ],
-)
-def test_the_machines_own_mirror_is_used(tmp_path: Path, name: str, text: str, mirror: str) -> None:
-    assert rootfs.debian_mirror(apt(tmp_path, name, text)) == mirror
 
 
 def test_the_digest_changes_with_every_ingredient() -> None:
