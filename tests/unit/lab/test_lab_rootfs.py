@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rackwright.lab import rootfs
 from rackwright.lab.rootfs import Recipe
 
 
