@@ -1,6 +1,7 @@
 """From "OS ready" to "all nodes Ready": Rackwright against the same commands typed by hand on the same nodes.
 
-Prints seconds, the ratio, a no-op run against the first one, memory, and which tasks the time goes to. Usage (root, a built bundle):
+Prints seconds, the ratio, a no-op run against the first one, memory, and which tasks the time goes to.
+Usage (root, a built bundle):
 
     python benchmarks/converge.py [--site inventories/minimal] [--rounds 1]
 
@@ -102,7 +103,8 @@ def by_hand(site: str, model: SiteModel) -> float:
         started = time.monotonic()
         run(
             *RACKWRIGHT, "lab", "run", site, "--name", NAME, "--",
-            "bash", "benchmarks/by_hand.sh", rendered, options, named([first]), named(list(others)), named(list(model.gpu_workers)),
+            "bash", "benchmarks/by_hand.sh", rendered, options,
+            named([first]), named(list(others)), named(list(model.gpu_workers)),
             str(model.api_vip), f"https://{model.mirror_fqdn}/charts/cilium-{model.versions['cilium']}.tgz",
         )  # fmt: skip
         return time.monotonic() - started

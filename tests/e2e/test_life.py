@@ -1,4 +1,7 @@
-"""The life of one cluster, in order: looked at, interrupted, finished, run again, hurt, healed. Each test builds on the one before."""
+"""The life of one cluster, in order: looked at, interrupted, finished, run again, hurt, healed.
+
+Each test builds on the one before.
+"""
 
 from __future__ import annotations
 
@@ -145,7 +148,7 @@ def test_healed_cluster_passes_every_check(lab: Lab) -> None:
 
 
 def test_no_secret_where_it_does_not_belong(lab: Lab, arguments: ArgumentWatch) -> None:
-    """The site's real secrets, read from the nodes, are in no file of the checkout, no log, no report and no process's arguments."""
+    """The site's real secrets, read from the nodes, are in no file, log or report here, nor in a process's arguments."""
     head = lab.model.head.name
     secrets = {
         "site CA key": lab.shell(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from rackwright.lab import rootfs
 from rackwright.lab.rootfs import Recipe
 
