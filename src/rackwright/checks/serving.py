@@ -40,7 +40,8 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
 
 UNREACHED = Hint(
     "No replica is ready, no worker announces the address on the external network, or the port is shut",
-    "kubectl get pods,services -A -l app.kubernetes.io/name=triton -o wide; kubectl get leases -n kube-system",
+    "kubectl get pods,services -A -l app.kubernetes.io/name=triton -o wide; "
+    "kubectl get leases -n kube-system",
 )
 
 

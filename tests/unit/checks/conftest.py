@@ -1,0 +1,33 @@
+"""Evidence recorded on a real lab of the minimal site; every check passes on it.
+
+``recorded.json`` was cut down to what the checks read; certificates were taken out, and Triton's metrics were
+written by hand in its documented format.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rackwright.checks import Evidence
+from rackwright.derive.model import SiteModel
+from rackwright.site import load_site
+
+RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def minimal() -> SiteModel:
+    return load_site("minimal")
+
+
+@pytest.fixture(scope="session")
+def reference() -> SiteModel:
+    return load_site("reference")
+
+
+@pytest.fixture
+def recorded() -> Evidence:
+    return Evidence.from_dict(RECORDED)
