@@ -245,8 +245,8 @@ func TestThePluginRegistersAgainAfterAKubeletRestart(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- runDevicePlugin(ctx, []string{directory}) }()
 	wait(t, first.seen)
-	server.Stop()
-	if err := os.Remove(filepath.Join(directory, socketName)); err != nil {
+	server.GracefulStop()
+	if err := os.RemoveAll(filepath.Join(directory, socketName)); err != nil {
 		t.Fatal(err)
 	}
 	second, server := startKubelet(t, directory)
