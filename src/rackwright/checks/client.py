@@ -213,19 +213,6 @@ def _stream_grpc(client: Any, model: str, tensor: Any, timeout: float) -> list[l
         client.stop_stream(cancel_requests=True)
 
 
-@_guarded
-def certificate_end(address: str, port: int, name: str, authority: str, timeout: float = 15) -> str:
-    """TLS handshake verified against the authority; the certificate's end as ``notAfter=…``, as openssl
-    prints it.
-    """
-    with (
-        socket.create_connection((address, port), timeout) as plain,
-        trust(authority).wrap_socket(plain, server_hostname=name) as secured,
-    ):
-        certificate = secured.getpeercert() or {}
-        return f"notAfter={certificate['notAfter']}"
-
-
 def authority_of(evidence: Evidence, place: str, key: str) -> str:
     """The PEM text of an authority that a node handed over; raises NoEvidenceError."""
     text = evidence.text(place, key)
