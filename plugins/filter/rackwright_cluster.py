@@ -8,7 +8,7 @@ from typing import Any
 DOCUMENTATION = """
 name: rackwright_looks
 short_description: Node name to its look, null for nodes that nobody looked at
-description: Takes hostvars; I(names) are the nodes, I(further) the results of a loop over hosts outside the run.
+description: Takes hostvars; I(names) are the nodes, I(further) the results of a loop over hosts not in the run.
 author: Rackwright
 """
 
@@ -18,15 +18,15 @@ def looks(
 ) -> dict[str, Any]:
     """The newest look at each node; None where this run has none."""
     found: dict[str, Any] = {str(name): None for name in names}
-    for result in (further or {}).get("results", []):
-        if "look" in result:
-            found[str(result["look"]["name"])] = result["look"]
+    results = list((further or {}).get("results", []))
     for name in names:
         variables = hostvars[name]
-        for register in ("kubernetes_member", "kubernetes_start", "kubernetes_seen"):
-            if register in variables and "look" in variables[register]:
-                found[str(name)] = variables[register]["look"]
-                break
+        registers = ("kubernetes_seen", "kubernetes_start", "kubernetes_member")
+        results += [variables[register] for register in registers if register in variables]
+    for look in (result["look"] for result in results if result.get("look")):
+        known = found.get(str(look["name"]))
+        if str(look["name"]) in found and (known is None or known["at"] <= look["at"]):
+            found[str(look["name"])] = look
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible.module_utils.rackwright_cluster import Api, ApiError, ClusterFailure
+from ansible.module_utils.rackwright_cluster import Api, ApiError, ClusterError
 
 MANAGER = "rackwright"
 APPLY = "application/apply-patch+yaml"
@@ -36,7 +36,7 @@ class Change:
         return shown
 
 
-class Unserved(Exception):
+class UnservedError(Exception):
     """The API serves no such kind (its CustomResourceDefinition is not there), or no such namespace yet."""
 
 
@@ -48,7 +48,7 @@ class Applier:
         self._resources: dict[str, dict[str, Any]] = {}
 
     def path(self, wanted: Mapping[str, Any]) -> str:
-        """Return an object's path. Raises Unserved when the API does not know its kind."""
+        """Return an object's path. Raises UnservedError when the API does not know its kind."""
         version, kind, meta = wanted["apiVersion"], wanted["kind"], wanted["metadata"]
         base = f"/api/{version}" if "/" not in version else f"/apis/{version}"
         if kind not in self._resources.get(base, {}):
@@ -56,7 +56,7 @@ class Applier:
             self._resources[base] = {one["kind"]: one for one in found["resources"] if "/" not in one["name"]}
         resource = self._resources[base].get(kind)
         if resource is None:
-            raise Unserved(f"the API serves no {kind} of {version}")
+            raise UnservedError(f"the API serves no {kind} of {version}")
         middle = f"/namespaces/{meta.get('namespace', 'default')}" if resource["namespaced"] else ""
         return f"{base}{middle}/{resource['name']}/{meta['name']}"
 
@@ -68,7 +68,7 @@ class Applier:
             path = self.path(wanted)
             before = self.api.get(path)
             after = self._patch(path, wanted, dry=True)
-        except Unserved:
+        except UnservedError:
             return Change(label, "", _text(wanted), secret)
         if before is not None and _own(before) == _own(after):
             return None
@@ -81,14 +81,14 @@ class Applier:
             try:
                 self._patch(self.path(wanted), wanted, dry=False)
                 return
-            except (Unserved, ApiError) as error:
+            except (UnservedError, ApiError) as error:
                 if time.monotonic() > until:
-                    raise ClusterFailure(
+                    raise ClusterError(
                         f"Applying {_label(wanted)}",
                         self.api.server,
                         str(error),
                         "what makes this kind known (an operator, a CustomResourceDefinition) is not running"
-                        if isinstance(error, Unserved)
+                        if isinstance(error, UnservedError)
                         else "the API refuses the object",
                         "kubectl api-resources; kubectl get pods -A",
                     ) from error
@@ -101,7 +101,7 @@ class Applier:
             return dict(answer)
         message = answer.get("message", "") if isinstance(answer, dict) else str(answer)
         if status == 404:
-            raise Unserved(message)
+            raise UnservedError(message)
         raise ApiError(f"{_label(wanted)}: {status} {message}")
 
 

@@ -29,7 +29,7 @@ _SECRETS = (
 )
 
 
-class ClusterFailure(Exception):
+class ClusterError(Exception):
     """A failure as a user meets it: what was being done, where, what was seen, why, and what to run next."""
 
     def __init__(self, what: str, where: str, evidence: str, cause: str, next_command: str) -> None:
@@ -139,6 +139,7 @@ class Api:
 
     def __init__(self, server: str, context: ssl.SSLContext, limit: float = 10) -> None:
         self.server, self._context, self._limit = server.rstrip("/"), context, limit
+        self._connection: http.client.HTTPSConnection | None = None
 
     @classmethod
     def from_kubeconfig(cls, path: str, server: str | None = None, limit: float = 10) -> Api:
@@ -161,27 +162,34 @@ class Api:
         self, method: str, path: str, body: Any = None, kind: str = "application/json"
     ) -> tuple[int, Any]:
         """Send one request. The object is parsed JSON, or text where the answer is not JSON."""
-        where = urlsplit(self.server)
-        connection = http.client.HTTPSConnection(
-            where.hostname or "", where.port or 443, timeout=self._limit, context=self._context
-        )
         headers = {"Accept": "application/json"}
         data = None
         if body is not None:
             headers["Content-Type"] = kind
             data = json.dumps(body)
+        fresh = self._connection is None
         try:
-            connection.request(method, path, body=data, headers=headers)
-            answer = connection.getresponse()
-            text = answer.read().decode()
+            status, text = self._send(method, path, data, headers)
         except (OSError, http.client.HTTPException) as error:
-            raise ApiError(f"{method} {self.server}{path.split('?')[0]}: {error}") from error
-        finally:
-            connection.close()
+            self._connection = None
+            if fresh:
+                raise ApiError(f"{method} {self.server}{path.split('?')[0]}: {error}") from error
+            # The server closed a connection that had been idle: that says nothing about this request.
+            return self.ask(method, path, body, kind)
         try:
-            return answer.status, json.loads(text)
+            return status, json.loads(text)
         except ValueError:
-            return answer.status, text
+            return status, text
+
+    def _send(self, method: str, path: str, data: str | None, headers: dict[str, str]) -> tuple[int, str]:
+        if self._connection is None:
+            where = urlsplit(self.server)
+            self._connection = http.client.HTTPSConnection(
+                where.hostname or "", where.port or 443, timeout=self._limit, context=self._context
+            )
+        self._connection.request(method, path, body=data, headers=headers)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read().decode()
 
     def get(self, path: str) -> Any | None:
         """Return an object, or None where there is none (404). Other refusals raise ApiError."""
@@ -209,7 +217,7 @@ def _field(text: str, name: str) -> str:
 
 
 def _load_client(context: ssl.SSLContext, text: str) -> None:
-    """Load the client certificate: a file that the kubeconfig names, or data through a file of mode 0600 in /run."""
+    """Load the client certificate: the file that the kubeconfig names, or its data through a 0600 file in /run."""
     named = re.search(r"^\s*client-certificate:\s*(\S+)\s*$", text, re.M)
     if named:
         context.load_cert_chain(named.group(1), _field(text, "client-key"))

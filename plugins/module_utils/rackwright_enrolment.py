@@ -1,4 +1,4 @@
-"""Enrolment of joined nodes: their kubelets' serving certificates, signed by the cluster's CA, and their labels."""
+"""Enrolment of joined nodes: their labels, and their kubelets' serving certificates by the cluster's CA."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ansible.module_utils.rackwright_cluster import ADMIN_CONF, PKI, Api, ApiError, ClusterFailure, execute
+from ansible.module_utils.rackwright_cluster import ADMIN_CONF, PKI, Api, ApiError, ClusterError, execute
 
 SIGNER = "kubernetes.io/kubelet-serving"
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
@@ -102,7 +102,8 @@ def _troubles(nodes: list[Mapping[str, Any]]) -> list[str]:
 def enrol(address: str, nodes: list[dict[str, Any]], patience: float, check: bool) -> list[str]:
     """Approve, wait until each kubelet serves with a certificate of the cluster's CA, and set labels.
 
-    Returns one line per change. Raises ClusterFailure where a kubelet gets no certificate, ApiError where the API fails.
+    Returns one line per change. Raises ClusterError where a kubelet gets no certificate, ApiError where the API
+    fails.
     """
     try:
         api = Api.from_kubeconfig(ADMIN_CONF, f"https://{address}:6443")
@@ -128,11 +129,11 @@ def enrol(address: str, nodes: list[dict[str, Any]], patience: float, check: boo
         if not troubles or check:
             return done
         if time.monotonic() > until:
-            raise ClusterFailure(
+            raise ClusterError(
                 "Waiting for the kubelets' serving certificates",
                 ", ".join(trouble.split(":")[0] for trouble in troubles),
                 "\n".join(troubles + objections),
-                "a kubelet asks for names that the site file does not give its node, or it can't reach the API",
+                "a kubelet asks for names that are not its node's in the site file, or it can't reach the API",
                 "kubectl get csr; on the node: journalctl -b -u kubelet -n 50",
             )
         time.sleep(1)

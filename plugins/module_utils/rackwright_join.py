@@ -22,7 +22,7 @@ from ansible.module_utils.rackwright_cluster import (
     ADMIN_CONF,
     PKI,
     Api,
-    ClusterFailure,
+    ClusterError,
     Etcd,
     Finished,
     execute,
@@ -69,7 +69,7 @@ CAUSES = (
 
 @contextlib.contextmanager
 def exclusive(name: str, wait: float, take: bool) -> Iterator[int | None]:
-    """Hold this node's lock; yields its descriptor. kubeadm inherits it, so one that outlived its run is waited for."""
+    """Hold this node's lock; yields its descriptor, which kubeadm inherits: one that outlived its run is waited for."""
     if not take:
         yield None
         return
@@ -83,7 +83,7 @@ def exclusive(name: str, wait: float, take: bool) -> Iterator[int | None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > until:
-                    raise ClusterFailure(
+                    raise ClusterError(
                         "Waiting for a kubeadm that an earlier run left behind",
                         name,
                         execute(["pgrep", "-a", "kubeadm"]).said or f"{LOCK} is held",
@@ -126,7 +126,7 @@ def write_secret(path: str, text: str) -> None:
 
 @contextlib.contextmanager
 def secret_files(files: Mapping[str, str]) -> Iterator[str]:
-    """Yield a directory in /run (memory) holding these files, mode 0600; those of interrupted runs go first."""
+    """Yield a directory in /run (memory) with these files, mode 0600; those of interrupted runs go first."""
     for old in glob.glob("/run/rackwright-kubeadm-*"):
         shutil.rmtree(old)
     directory = tempfile.mkdtemp(prefix="rackwright-kubeadm-", dir="/run")
@@ -148,9 +148,9 @@ def filled(path: str, values: Mapping[str, str]) -> str:
 
 
 def make_credentials(p: Mapping[str, Any], lock: int | None) -> dict[str, Any]:
-    """Clear what the joining nodes left, then make a token (and, for control planes, upload the certificates).
+    """Clear what the joining nodes left, then make a token; for control planes upload the certificates too.
 
-    Runs on a working control plane. Raises ClusterFailure or ApiError.
+    Runs on a working control plane. Raises ClusterError or ApiError.
     """
     api = Api.from_kubeconfig(ADMIN_CONF, f"https://{p['address']}:6443")
     standing: dict[str, str] = {}
@@ -158,10 +158,8 @@ def make_credentials(p: Mapping[str, Any], lock: int | None) -> dict[str, Any]:
     if control_planes:
         _clear_members(control_planes, p["force"], standing)
     for one in p["joining"]:
-        kept = (
-            standing.get(one["name"]) == "voter"
-            or one["complete"]
-            and one["authority"] == _authority(PKI + "/ca.crt")
+        kept = standing.get(one["name"]) == "voter" or (
+            one["complete"] and one["authority"] == _authority(PKI + "/ca.crt")
         )
         if not kept:
             api.ask("DELETE", f"/api/v1/nodes/{one['name']}")
@@ -203,7 +201,7 @@ def _clear_members(joining: list[dict[str, Any]], force: list[str], standing: di
     etcd = Etcd()
     members = etcd.members()
     if members is None:
-        raise ClusterFailure(
+        raise ClusterError(
             "Listing etcd's members",
             "this control plane",
             etcd.call("endpoint", "status").said,
@@ -218,7 +216,7 @@ def _clear_members(joining: list[dict[str, Any]], force: list[str], standing: di
             continue
         done = etcd.call("member", "remove", stale.id)
         if done.rc != 0:
-            raise ClusterFailure(
+            raise ClusterError(
                 f"Removing the etcd member that {one['name']} left behind",
                 f"member {stale.id}, {stale.standing}",
                 done.said,
@@ -252,7 +250,7 @@ def _bootstrap_token(api: Api) -> str:
         },
     )
     if status != 201:
-        raise ClusterFailure(
+        raise ClusterError(
             "Making a token for the nodes that join",
             api.server,
             f"{status} {answer.get('message', '') if isinstance(answer, dict) else answer}",
@@ -274,7 +272,7 @@ def discovery(credentials: Mapping[str, Any]) -> str:
     )
 
 
-def failed(what: str, where: str, done: Finished) -> ClusterFailure:
+def failed(what: str, where: str, done: Finished) -> ClusterError:
     """Return the failure of a kubeadm run, with what the kubelet and the static pods said last."""
     evidence = [f"exit status {done.rc}", done.said]
     kubelet = execute(
@@ -290,7 +288,7 @@ def failed(what: str, where: str, done: Finished) -> ClusterFailure:
             evidence += [f"{pod}:", last]
     text = scrub("\n".join(evidence))
     cause = next((label for pattern, label in CAUSES if re.search(pattern, text)), "see what was seen above")
-    return ClusterFailure(
+    return ClusterError(
         what, where, text, cause, f"ssh {where} journalctl -b -u kubelet -n 50; then run again"
     )
 
@@ -309,11 +307,11 @@ class Kubeadm:
             raise failed(what, self.name, done)
 
     def init(self, seen: Look) -> None:
-        """Start the cluster. etcd data that is there already stays: kubeadm then goes over its steps again."""
+        """Start the cluster. etcd data that is there already stays; kubeadm then goes over its steps again."""
         ignored: list[str] = []
         if seen.data:
             if not os.path.exists(ENCRYPTION):
-                raise ClusterFailure(
+                raise ClusterError(
                     "Finishing an interrupted kubeadm init",
                     self.name,
                     f"{ETCD_DATA} exists, {ENCRYPTION} does not",
@@ -355,7 +353,7 @@ class Kubeadm:
             )
 
     def join(self, seen: Look, credentials: Mapping[str, Any], forced: bool) -> None:
-        """Join; before that, take back what an unfinished join left. An established member is never taken back."""
+        """Join; before that, undo what an unfinished join left. An established member is never undone."""
         if "token" not in credentials:
             problem = credentials.get("problem") or {
                 "what": "Joining the cluster",
@@ -364,7 +362,7 @@ class Kubeadm:
                 "cause": "no control plane is healthy, or none can be reached",
                 "next_command": "ansible control_plane -b -m command -a 'systemctl is-active kubelet'",
             }
-            raise ClusterFailure(**problem)
+            raise ClusterError(**problem)
         foreign = (
             bool(seen.authority)
             and seen.authority != hashlib.sha256(credentials["authority"].strip().encode()).hexdigest()
@@ -372,7 +370,7 @@ class Kubeadm:
         voter = credentials["standing"].get(self.name) == "voter"
         sound = seen.complete and not foreign and (voter or not seen.control_plane)
         if (sound or voter) and not forced and not foreign:
-            raise ClusterFailure(
+            raise ClusterError(
                 "Bringing an established member of the cluster back",
                 self.name,
                 "; ".join(seen.reasons),
@@ -391,7 +389,7 @@ class Kubeadm:
         self._run("Joining the cluster with kubeadm join", files, "join", "--config=@directory@/join.yaml")
 
     def reset(self) -> None:
-        """Undo an unfinished init or join. The etcd member, if any, was removed through a healthy one before."""
+        """Undo an unfinished init or join. Its etcd member, if any, was removed through a healthy one before."""
         command = [
             "kubeadm",
             "reset",
@@ -420,7 +418,7 @@ class Kubeadm:
             raise failed("Marking the node as a control plane", self.name, Finished(1, "", str(answer)))
 
     def require(self, seen: Look, step: str) -> None:
-        """Raise ClusterFailure unless the node is a full member now."""
+        """Raise ClusterError unless the node is a full member now."""
         if seen.stage == "joined":
             return
         raise failed(

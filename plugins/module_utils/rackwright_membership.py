@@ -1,7 +1,7 @@
 """What a node is to the cluster, from evidence on the node itself; and what would have to be done about it.
 
-`look` gathers, `judge` decides; `founder` and `removable` are the two decisions that could destroy something, and
-so are pure functions of what was seen.
+`look` gathers, `judge` decides; `founder` and `removable` are the two decisions that could destroy something, so
+they are pure functions of what was seen.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ansible.module_utils.rackwright_cluster import (
     PKI,
     Api,
     ApiError,
-    ClusterFailure,
+    ClusterError,
     Etcd,
     Member,
     execute,
@@ -35,7 +35,7 @@ BOOTSTRAP_CONF = "/etc/kubernetes/bootstrap-kubelet.conf"
 KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
 KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 CONTROL_PLANE_MARK = "node-role.kubernetes.io/control-plane"
-# What `kubeadm init` leaves in the API after the control plane answers: (path, phase of kubeadm init that makes it).
+# What `kubeadm init` leaves in the API once the control plane answers: path, and the phase that makes it.
 FOUNDATION = (
     ("/api/v1/namespaces/kube-system/configmaps/kubeadm-config", "upload-config all"),
     ("/api/v1/namespaces/kube-system/configmaps/kubelet-config", "upload-config all"),
@@ -52,7 +52,7 @@ class Look:
 
     `stage`: `absent` (nothing of a cluster), `partial` (an unfinished init, join or reset), `joined`.
     `remedy`: `none`, `mark` (label and taint missing), `join`, `reset` (then join).
-    `operational`: a control plane through which the cluster can be administered now.
+    `at`: when, by this node's clock. `operational`: a control plane through which the cluster can be administered now.
     `complete`: every file of a finished join is there. `authority`: digest of the cluster CA that the node trusts.
     `data`: etcd data lies on the node. `members`: etcd's list as this node sees it, None where it can't say.
     """
@@ -71,6 +71,7 @@ class Look:
     unfounded: list[str] = field(default_factory=list)
     authority: str = ""
     members: list[dict[str, Any]] | None = None
+    at: float = field(default_factory=time.time)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON-able data."""
@@ -112,21 +113,15 @@ def look(name: str, address: str, control_plane: bool) -> Look:
     active = execute(["systemctl", "is-active", "--quiet", "kubelet"]).rc == 0
     if not active:
         seen.reasons.append("the kubelet is not running")
-    node: Any = None
-    if control_plane:
-        node = _look_at_control_plane(seen)
-    else:
-        node = _own_node(seen, KUBELET_CONF, None)
+    node = _look_at_control_plane(seen) if control_plane else _look_at_worker(seen)
     judge(seen, node)
     return seen
 
 
-def _own_node(seen: Look, kubeconfig: str, server: str | None) -> Any:
+def _own_node(seen: Look, api: Api) -> Any:
     """Return the Node object, None where there is none; an API that can't be asked is a reason."""
-    if not os.path.exists(kubeconfig):
-        return None
     try:
-        found = Api.from_kubeconfig(kubeconfig, server).get(f"/api/v1/nodes/{seen.name}")
+        found = api.get(f"/api/v1/nodes/{seen.name}")
     except ApiError as error:
         seen.reasons.append(f"the API can't be asked: {error}")
         return None
@@ -136,8 +131,15 @@ def _own_node(seen: Look, kubeconfig: str, server: str | None) -> Any:
     return found
 
 
+def _look_at_worker(seen: Look) -> Any:
+    try:
+        return _own_node(seen, Api.from_kubeconfig(KUBELET_CONF))
+    except ApiError as error:
+        seen.reasons.append(f"the API can't be asked: {error}")
+        return None
+
+
 def _look_at_control_plane(seen: Look) -> Any:
-    local = f"https://{seen.address}:6443"
     if not seen.data or not os.path.exists(ADMIN_CONF) or not installed("etcdctl"):
         return None
     etcd = Etcd()
@@ -153,21 +155,18 @@ def _look_at_control_plane(seen: Look) -> Any:
         seen.learner = own is not None
         seen.reasons.append(f"etcd's member here is {'gone' if own is None else own.standing}")
         return None
-    node = _own_node(seen, ADMIN_CONF, local)
-    if not seen.api_ready:
-        return None
     try:
-        api = Api.from_kubeconfig(ADMIN_CONF, local)
-        seen.api_ready = api.ready()
-        if not seen.api_ready:
-            seen.reasons.append(f"{local}/readyz is not 200")
-            return node
+        api = Api.from_kubeconfig(ADMIN_CONF, f"https://{seen.address}:6443")
+        if not api.ready():
+            seen.reasons.append(f"{api.server}/readyz is not 200")
+            return None
+        node = _own_node(seen, api)
         seen.unfounded = list(dict.fromkeys(phase for path, phase in FOUNDATION if api.get(path) is None))
     except ApiError as error:
         seen.api_ready = False
         seen.reasons.append(f"the API can't be asked: {error}")
-        return node
-    seen.operational = not seen.unfounded
+        return None
+    seen.operational = seen.api_ready and not seen.unfounded
     seen.reasons += [f"`kubeadm init phase {phase}` was not completed" for phase in seen.unfounded]
     return node
 
@@ -196,7 +195,7 @@ def judge(seen: Look, node: Mapping[str, Any] | None) -> None:
 
 
 def may_recover(seen: Look) -> bool:
-    """Tell whether waiting, with the kubelet running, can bring this node back: all files there, not a mere learner."""
+    """Tell whether waiting, with the kubelet running, can bring this node back: whole, and not a mere learner."""
     return (
         seen.stage == "partial"
         and seen.complete
@@ -206,9 +205,9 @@ def may_recover(seen: Look) -> bool:
 
 
 def settle(seen: Look, patience: float, act: bool) -> tuple[Look, bool]:
-    """Give a node that only seems to be starting `patience` seconds; returns the last look and whether it was changed.
+    """Give a node that only seems to be starting `patience` seconds; returns the last look and whether it acted.
 
-    With `act`, starts a stopped kubelet; restarts one whose Node object was deleted (it registers only at its start).
+    With `act`, starts a stopped kubelet; restarts one whose Node object is gone (it registers only at its start).
     """
     acted, until = False, time.monotonic() + patience
     while may_recover(seen):
@@ -231,7 +230,7 @@ def founder(
     """Name the control plane on which `kubeadm init` has to run or to be finished; None where a cluster stands.
 
     `looks`: each control plane's look, None where it was not looked at. `without`: those that may stay unseen.
-    Raises ClusterFailure where starting a cluster could destroy or double one.
+    Raises ClusterError where starting a cluster could destroy or double one.
     """
     seen = {name: looks.get(name) for name in order}
     known = {name: one for name, one in seen.items() if one is not None}
@@ -249,7 +248,7 @@ def founder(
     )
     where = ", ".join(order)
     if len(holders) > 1 or any(len(known[name]["members"] or []) > 1 for name in holders):
-        raise ClusterFailure(
+        raise ClusterError(
             "Looking for a control plane that works",
             where,
             evidence,
@@ -258,7 +257,7 @@ def founder(
         )
     unseen = [name for name, one in seen.items() if one is None and name not in without]
     if unseen:
-        raise ClusterFailure(
+        raise ClusterError(
             "Deciding whether to start a new cluster",
             where,
             evidence,
@@ -268,7 +267,7 @@ def founder(
         )
     candidates = holders or [name for name in order if name in known]
     if not candidates:
-        raise ClusterFailure(
+        raise ClusterError(
             "Starting the cluster",
             where,
             evidence,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ansible.module_utils.rackwright_cluster import Api, ApiError, ClusterFailure, scrub, tail
+from ansible.module_utils.rackwright_cluster import Api, ApiError, ClusterError, scrub, tail
 
 WORKLOADS = {
     "DaemonSet": "/apis/apps/v1/namespaces/{namespace}/daemonsets/{name}",
@@ -108,7 +108,7 @@ def _off(api: Api) -> list[str]:
 
 
 def wait_for(api: Api, targets: Sequence[Mapping[str, Any]], limit: float, what: str) -> None:
-    """Return when every target is as wanted. Raises ClusterFailure, with evidence, after `limit` seconds."""
+    """Return when every target is as wanted. Raises ClusterError, with evidence, after `limit` seconds."""
     until, asked = time.monotonic() + limit, ""
     hopeless_since: dict[str, float] = {}
     pause = 0.5
@@ -142,7 +142,7 @@ def _pods(api: Api, target: Mapping[str, Any]) -> list[dict[str, Any]]:
     )
     items: list[dict[str, Any]] = (
         api.get(f"/api/v1/namespaces/{target['namespace']}/pods?{selector}") or {}
-    )["items"]
+    ).get("items", [])
     return items
 
 
@@ -162,8 +162,7 @@ def _hopeless(api: Api, targets: Sequence[Mapping[str, Any]], since: dict[str, f
                 one
                 for one in waiting
                 if one.get("reason") in HOPELESS
-                or "not found" in one.get("message", "")
-                and "mage" in one.get("reason", "")
+                or ("not found" in one.get("message", "") and "mage" in one.get("reason", ""))
             ]
             if not stuck:
                 since.pop(name, None)
@@ -230,7 +229,7 @@ def _events(api: Api, pod: Mapping[str, Any]) -> str:
 
 def _explain(
     api: Api, targets: Sequence[Mapping[str, Any]], lacking: Sequence[str], what: str, lost: str | None
-) -> ClusterFailure:
+) -> ClusterError:
     evidence = list(lacking)
     following = "kubectl get nodes -o wide; kubectl get pods -A -o wide"
     try:
@@ -250,4 +249,4 @@ def _explain(
         "it takes longer than was allowed, or a controller is down",
     )
     where = ", ".join(f"{target.get('namespace', '')}/{target['name']}".lstrip("/") for target in targets)
-    return ClusterFailure(what, where, text, cause, following)
+    return ClusterError(what, where, text, cause, following)

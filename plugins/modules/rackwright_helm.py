@@ -40,7 +40,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.rackwright_cluster import ADMIN_CONF, Api, ApiError, ClusterFailure, execute
+from ansible.module_utils.rackwright_cluster import ADMIN_CONF, Api, ApiError, ClusterError, execute
 from ansible.module_utils.rackwright_join import secret_files
 from ansible.module_utils.rackwright_rollout import wait_for
 
@@ -71,7 +71,7 @@ class Release:
 
 
 def digest_of(chart: str, values: dict[str, Any]) -> str:
-    """Return the digest of a chart's file name and its values; a chart's file never changes under its name."""
+    """Return the digest of a chart's file name and values; a chart's file never changes under its name."""
     text = os.path.basename(chart) + "\n" + json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
@@ -137,7 +137,7 @@ def _upgrade(p: dict[str, Any], digest: str) -> None:
         ("values don't meet", "a value does not fit the chart's schema"),
     )
     cause = next((text for sign, text in causes if sign in done.said), "helm refused; its words are above")
-    raise ClusterFailure(
+    raise ClusterError(
         p["purpose"], f"release {p['name']} in {p['namespace']}", done.said, cause,
         f"helm -n {p['namespace']} history {p['name']}; then run again",
     )  # fmt: skip
@@ -165,11 +165,11 @@ def main() -> None:
         module.exit_json(changed=True, diff=_diff(p, False), digest=digest_of(p["chart"], p["values"]))
     try:
         result = converge(p, module.check_mode)
-    except ClusterFailure as failure:
+    except ClusterError as failure:
         module.fail_json(**failure.as_result())
     except ApiError as error:
         module.fail_json(
-            **ClusterFailure(
+            **ClusterError(
                 p["purpose"],
                 p["address"],
                 str(error),

@@ -16,7 +16,7 @@ options:
     description:
       - C(examined) looks, and gives a node that is only starting some time.
       - C(initialised) makes sure that a cluster exists.
-      - C(credentials) makes, on a working control plane, what the nodes in I(joining) need, and clears what they left.
+      - C(credentials) makes, on a working control plane, what I(joining) need, and clears what they left.
       - C(joined) makes this node a member.
       - C(enrolled) approves the serving certificates of the kubelets of I(nodes), and sets their labels.
     type: str
@@ -51,7 +51,7 @@ credentials: {description: Secret., type: dict, returned: with state=credentials
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.rackwright_cluster import ApiError, ClusterFailure
+from ansible.module_utils.rackwright_cluster import ApiError, ClusterError
 from ansible.module_utils.rackwright_enrolment import enrol
 from ansible.module_utils.rackwright_join import Kubeadm, exclusive, make_credentials
 from ansible.module_utils.rackwright_membership import Look, founder, look, settle
@@ -94,11 +94,11 @@ def main() -> None:
     try:
         with exclusive(p["name"], wait=p["limit"], take=not module.check_mode) as lock:
             result = act(p, module.check_mode, lock)
-    except ClusterFailure as failure:
+    except ClusterError as failure:
         module.fail_json(**failure.as_result())
     except ApiError as error:
         module.fail_json(
-            **ClusterFailure(
+            **ClusterError(
                 f"Bringing the node to state {p['state']}",
                 p["name"],
                 str(error),
@@ -121,9 +121,10 @@ def examined(p: dict[str, Any], check: bool, _lock: int | None) -> dict[str, Any
 
 def initialised(p: dict[str, Any], check: bool, lock: int | None) -> dict[str, Any]:
     """Start the cluster here, or finish starting it, where this node is the one that has to."""
-    chosen = founder(p["looks"], p["order"], p["without"])
+    if founder(p["looks"], p["order"], p["without"]) != p["name"]:
+        return {"changed": False, "look": p["looks"][p["name"]]}
     seen = _look(p)
-    if chosen != p["name"] or seen.operational:
+    if seen.operational:
         return {"changed": False, "look": seen.as_dict()}
     if check:
         return {"changed": True, "look": seen.as_dict(), "msg": "would run kubeadm init"}
@@ -143,10 +144,10 @@ def credentials(p: dict[str, Any], check: bool, lock: int | None) -> dict[str, A
         return {"changed": False, "credentials": {}}
     try:
         made = make_credentials(p, lock)
-    except ClusterFailure as failure:
+    except ClusterError as failure:
         return {"changed": False, "credentials": {"problem": failure.parts()}}
     except ApiError as error:
-        problem = ClusterFailure(
+        problem = ClusterError(
             "Making credentials for the nodes that join",
             p["name"],
             str(error),

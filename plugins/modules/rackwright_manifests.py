@@ -36,7 +36,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rackwright_apply import Applier
-from ansible.module_utils.rackwright_cluster import ADMIN_CONF, Api, ApiError, ClusterFailure
+from ansible.module_utils.rackwright_cluster import ADMIN_CONF, Api, ApiError, ClusterError
 from ansible.module_utils.rackwright_rollout import wait_for
 
 
@@ -71,12 +71,12 @@ def main() -> None:
                 applier.apply(wanted, p["limit"])
         if not module.check_mode:
             wait_for(api, p["wait"], p["limit"], p["purpose"])
-    except ClusterFailure as failure:
+    except ClusterError as failure:
         module.fail_json(**failure.as_result())
     except ApiError as error:
         cause = "the API server does not answer, or refuses an object"
         module.fail_json(
-            **ClusterFailure(
+            **ClusterError(
                 p["purpose"],
                 p["address"],
                 str(error),

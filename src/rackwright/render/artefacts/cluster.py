@@ -11,7 +11,7 @@ from rackwright.render.registry import Artefact, Options, Scope, Template
 KUBEADM = "/etc/rackwright/kubeadm"
 # Read by the API server through one mount; beside kubeadm's files, which `kubeadm reset` deletes.
 API_SERVER = "/etc/kubernetes/rackwright"
-# API documents never lie on a node's disk: under this name they stand in `intended/`, once, with the head node.
+# API documents never lie on a node's disk; under this name they stand in `intended/`, with the head node.
 API = "/kubernetes"
 
 
