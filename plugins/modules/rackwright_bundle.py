@@ -107,8 +107,8 @@ class Store:
         if state.hexdigest() != sha256:
             temporary.unlink()
             self.module.fail_json(
-                msg=f"{path.relative_to(self.root)} arrived with sha256 {state.hexdigest()}, not "
-                f"{sha256}. Cause: the bundle was changed after it was locked. Next: 'rackwright bundle verify'."
+                msg=f"{path.relative_to(self.root)} has sha256 {state.hexdigest()}, not "
+                f"{sha256}. Cause: the bundle changed after it was locked. Next: 'rackwright bundle verify'."
             )
         temporary.replace(path)
 

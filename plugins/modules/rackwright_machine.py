@@ -78,7 +78,7 @@ class Machine:
             try:
                 now = " ".join(path.read_text().split())
                 if now != str(value) and self._change(key, now, str(value)):
-                    path.write_text(str(value))
+                    path.write_text(f"{value}\n")
             except OSError as error:
                 self.module.fail_json(
                     msg=f"cannot set {key} = {value}. Evidence: {path}: {error.strerror}. Cause: the setting "
