@@ -1,8 +1,7 @@
-"""kubeadm itself: init, join, reset, and what one node has to be given by another to join."""
+"""kubeadm itself: init, join, reset, one at a time on a node; and what is said when it fails."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
 import glob
@@ -11,37 +10,31 @@ import os
 import re
 import secrets
 import shutil
-import string
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ansible.module_utils.rackwright_cluster import (
     ADMIN_CONF,
-    PKI,
     Api,
     ClusterError,
-    Etcd,
     Finished,
     execute,
-    member_of,
     scrub,
     tail,
 )
-from ansible.module_utils.rackwright_membership import (
-    CONTROL_PLANE_MARK,
-    ETCD_DATA,
-    Look,
-    removable,
+from ansible.module_utils.rackwright_membership import CONTROL_PLANE_MARK, ETCD_DATA, Look
+from ansible.module_utils.rackwright_secrets import (
+    ENCRYPTION,
+    discovery,
+    encryption_configuration,
+    filled,
+    new_token,
+    secret_files,
+    write_secret,
 )
 
 LOCK = "/run/lock/rackwright-kubeadm"
-# Beside kubeadm's own files, so that `kubeadm reset` leaves it and one mount carries it into the API server.
-OWN_DIRECTORY = "/etc/kubernetes/rackwright"
-ENCRYPTION = f"{OWN_DIRECTORY}/encryption.yaml"
-TOKEN_MINUTES = 20
 # Why kubeadm gives up, by what it or the kubelet said. First match wins.
 CAUSES = (
     (r"not yet valid|has expired", "the clocks of the nodes differ: compare `chronyc tracking` on each"),
@@ -94,182 +87,6 @@ def exclusive(name: str, wait: float, take: bool) -> Iterator[int | None]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def new_token() -> str:
-    """Return a bootstrap token."""
-    alphabet = string.ascii_lowercase + string.digits
-    part = lambda size: "".join(secrets.choice(alphabet) for _ in range(size))  # noqa: E731
-    return f"{part(6)}.{part(16)}"
-
-
-def encryption_configuration() -> str:
-    """Return an EncryptionConfiguration with a new key, for secrets at rest."""
-    key = base64.b64encode(secrets.token_bytes(32)).decode()
-    return (
-        "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n"
-        "  - resources: [secrets]\n    providers:\n      - secretbox:\n          keys:\n"
-        f"            - name: key1\n              secret: {key}\n      - identity: {{}}\n"
-    )
-
-
-def write_secret(path: str, text: str) -> None:
-    """Write a file of mode 0600 atomically, in a directory of mode 0700 if that has to be made."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
-    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(temporary, path)
-
-
-@contextlib.contextmanager
-def secret_files(files: Mapping[str, str]) -> Iterator[str]:
-    """Yield a directory in /run (memory) with these files, mode 0600; those of interrupted runs go first."""
-    for old in glob.glob("/run/rackwright-kubeadm-*"):
-        shutil.rmtree(old)
-    directory = tempfile.mkdtemp(prefix="rackwright-kubeadm-", dir="/run")
-    try:
-        for name, text in files.items():
-            write_secret(f"{directory}/{name}", text.replace("@directory@", directory))
-        yield directory
-    finally:
-        shutil.rmtree(directory)
-
-
-def filled(path: str, values: Mapping[str, str]) -> str:
-    """Return a rendered kubeadm configuration with its @placeholders@ replaced."""
-    with open(path, encoding="utf-8") as handle:
-        text = handle.read()
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
-    return text
-
-
-def make_credentials(p: Mapping[str, Any], lock: int | None) -> dict[str, Any]:
-    """Clear what the joining nodes left, then make a token; for control planes upload the certificates too.
-
-    Runs on a working control plane. Raises ClusterError or ApiError.
-    """
-    api = Api.from_kubeconfig(ADMIN_CONF, f"https://{p['address']}:6443")
-    standing: dict[str, str] = {}
-    control_planes = [one for one in p["joining"] if one["control_plane"]]
-    if control_planes:
-        _clear_members(control_planes, p["force"], standing)
-    for one in p["joining"]:
-        kept = standing.get(one["name"]) == "voter" or (
-            one["complete"] and one["authority"] == _authority(PKI + "/ca.crt")
-        )
-        if not kept:
-            api.ask("DELETE", f"/api/v1/nodes/{one['name']}")
-    with open(f"{PKI}/ca.crt", encoding="utf-8") as handle:
-        authority = handle.read()
-    made: dict[str, Any] = {
-        "token": _bootstrap_token(api),
-        "authority": authority,
-        "standing": standing,
-        "endpoint": p["endpoint"],
-    }
-    if control_planes:
-        made["certificate_key"] = secrets.token_hex(32)
-        values = {"certificate_key": made["certificate_key"], "token": new_token()}
-        with secret_files({"init.yaml": filled(p["config"], values)}) as directory:
-            command = [
-                "kubeadm",
-                "init",
-                "phase",
-                "upload-certs",
-                "--upload-certs",
-                f"--config={directory}/init.yaml",
-            ]
-            done = execute(command, limit=90, keep_fd=lock)
-        if done.rc != 0:
-            raise failed("Uploading the control plane's certificates", p["name"], done)
-        with open(ENCRYPTION, encoding="utf-8") as handle:
-            made["encryption"] = handle.read()
-    return made
-
-
-def _authority(path: str) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.sha256(handle.read().strip()).hexdigest()
-
-
-def _clear_members(joining: list[dict[str, Any]], force: list[str], standing: dict[str, str]) -> None:
-    """Remove the etcd members that joining nodes left behind; notes the standing of those that stay."""
-    etcd = Etcd()
-    members = etcd.members()
-    if members is None:
-        raise ClusterError(
-            "Listing etcd's members",
-            "this control plane",
-            etcd.call("endpoint", "status").said,
-            "etcd has no quorum or does not answer",
-            "journalctl -b -u kubelet; etcdctl endpoint status --cluster",
-        )
-    for one in joining:
-        stale = removable(members, one, one["name"] in force)
-        own = member_of(members, one["name"], one["address"])
-        if stale is None:
-            standing[one["name"]] = own.standing if own else "none"
-            continue
-        done = etcd.call("member", "remove", stale.id)
-        if done.rc != 0:
-            raise ClusterError(
-                f"Removing the etcd member that {one['name']} left behind",
-                f"member {stale.id}, {stale.standing}",
-                done.said,
-                "etcd refuses a removal that could cost it its quorum: another member is down",
-                "etcdctl endpoint health --cluster; bring the other control planes back first",
-            )
-        standing[one["name"]] = "none"
-
-
-def _bootstrap_token(api: Api) -> str:
-    """Make a token by which nodes join, good for some minutes; the API removes it by itself."""
-    token = new_token()
-    identity, secret = token.split(".")
-    ends = datetime.now(timezone.utc) + timedelta(minutes=TOKEN_MINUTES)
-    status, answer = api.ask(
-        "POST",
-        "/api/v1/namespaces/kube-system/secrets",
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": f"bootstrap-token-{identity}"},
-            "type": "bootstrap.kubernetes.io/token",
-            "stringData": {
-                "token-id": identity,
-                "token-secret": secret,
-                "expiration": ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "usage-bootstrap-authentication": "true",
-                "auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token",
-                "description": "Rackwright: nodes of one run join with it",
-            },
-        },
-    )
-    if status != 201:
-        raise ClusterError(
-            "Making a token for the nodes that join",
-            api.server,
-            f"{status} {answer.get('message', '') if isinstance(answer, dict) else answer}",
-            "the API refuses the administrator's certificate, or is not ready",
-            "kubectl --kubeconfig /etc/kubernetes/admin.conf get --raw /readyz?verbose",
-        )
-    return token
-
-
-def discovery(credentials: Mapping[str, Any]) -> str:
-    """Return the kubeconfig with which a node finds and trusts the cluster, and presents its token."""
-    authority = base64.b64encode(credentials["authority"].encode()).decode()
-    return (
-        "apiVersion: v1\nkind: Config\ncurrent-context: join\n"
-        f"clusters:\n- name: site\n  cluster:\n    server: {credentials['endpoint']}\n"
-        f"    certificate-authority-data: {authority}\n"
-        "contexts:\n- name: join\n  context:\n    cluster: site\n    user: join\n"
-        f"users:\n- name: join\n  user:\n    token: {credentials['token']}\n"
-    )
 
 
 def failed(what: str, where: str, done: Finished) -> ClusterError:

@@ -41,8 +41,8 @@ from urllib.parse import urlencode
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rackwright_cluster import ADMIN_CONF, Api, ApiError, ClusterError, execute
-from ansible.module_utils.rackwright_join import secret_files
 from ansible.module_utils.rackwright_rollout import wait_for
+from ansible.module_utils.rackwright_secrets import secret_files
 
 DIGEST_LABEL = "rackwright-digest"
 

@@ -52,8 +52,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rackwright_cluster import ApiError, ClusterError
+from ansible.module_utils.rackwright_credentials import make_credentials
 from ansible.module_utils.rackwright_enrolment import enrol
-from ansible.module_utils.rackwright_join import Kubeadm, exclusive, make_credentials
+from ansible.module_utils.rackwright_join import Kubeadm, exclusive
 from ansible.module_utils.rackwright_membership import Look, founder, look, settle
 
 

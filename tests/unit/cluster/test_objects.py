@@ -8,7 +8,7 @@ import pytest
 import rackwright_cluster as filters
 import yaml
 from ansible.module_utils.rackwright_apply import Applier, UnservedError
-from ansible.module_utils.rackwright_join import discovery, encryption_configuration, new_token
+from ansible.module_utils.rackwright_secrets import discovery, encryption_configuration, new_token
 from rackwright_helm import digest_of
 
 from rackwright.render import render
@@ -80,7 +80,7 @@ def test_secrets_are_not_shown() -> None:
         {"resources": [{"name": "secrets", "kind": "Secret", "namespaced": True}]}
         if path == "/api/v1"
         else None
-    )  # type: ignore[method-assign]  # noqa: E501
+    )  # type: ignore[method-assign]
     change = Applier(server).preview(CONFIG_MAP | {"kind": "Secret"})
     assert change is not None
     assert "new" not in str(change.diff())

@@ -1,0 +1,25 @@
+"""The resource metrics: served twice, from kubelets whose certificates were verified."""
+
+from __future__ import annotations
+
+from cluster import kubectl, objects
+
+from rackwright.derive.model import SiteModel
+
+
+def test_every_node_has_metrics(site: SiteModel) -> None:
+    lines = kubectl("top nodes --no-headers").splitlines()
+    assert sorted(line.split()[0] for line in lines) == [node.name for node in site.kubernetes_nodes]
+
+
+def test_two_replicas_on_different_nodes_verify_the_kubelets() -> None:
+    pods = [
+        one
+        for one in objects("pods -n kube-system -l k8s-app=metrics-server")
+        if one["status"]["phase"] == "Running"
+    ]
+    assert len({one["spec"]["nodeName"] for one in pods}) == len(pods) == 2
+    for one in pods:
+        arguments = one["spec"]["containers"][0]["args"]
+        assert "--kubelet-insecure-tls" not in arguments
+        assert any(part.startswith("--kubelet-certificate-authority=") for part in arguments)
