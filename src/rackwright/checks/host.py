@@ -12,9 +12,12 @@ from ipaddress import IPv4Address
 
 from rackwright.checks.base import Check, Command, Evidence, Hint, Need, Verdict, found
 from rackwright.derive.model import Node, SiteModel
+from rackwright.render.places import TLS_DIRECTORY
 
 CERTIFICATE_MARGIN = timedelta(days=21)
 ICMP_OVERHEAD = 28  # bytes of IPv4 and ICMP headers around a ping's payload
+
+KUBERNETES_PKI = ("/etc/kubernetes/pki", "/var/lib/kubelet/pki")
 
 SECRET_SHAPES = {
     "a kubeadm token": re.compile(r"(?<![\w.])[a-z0-9]{6}\.[a-z0-9]{16}(?![\w.])"),
@@ -87,7 +90,7 @@ def judge_arguments(evidence: Evidence, node: Node) -> Verdict:
 
 
 def judge_certificates(evidence: Evidence, node: Node, now: datetime | None = None) -> Verdict:
-    """Every certificate of the cluster on this machine lasts longer than the margin."""
+    """Every certificate of the cluster and of the head's servers on this machine outlasts the margin."""
     now = now or datetime.now(UTC)
     ends: dict[str, datetime] = {}
     problems = []
@@ -98,7 +101,7 @@ def judge_certificates(evidence: Evidence, node: Node, now: datetime | None = No
             continue
         ends[path] = datetime.strptime(match.group(1).strip(), "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
     if not ends and not problems:
-        return Verdict(False, "no certificate found under /etc/kubernetes or /var/lib/kubelet/pki")
+        return Verdict(False, "no certificate found where the site keeps them")
     problems += [
         f"{path} ends {end:%Y-%m-%d}" for path, end in ends.items() if end < now + CERTIFICATE_MARGIN
     ]
@@ -172,17 +175,12 @@ def checks(model: SiteModel) -> Iterator[Check]:
             partial(judge_arguments, node=node),
             Hint("A unit or a script passes a secret on the command line", f"ssh {node.address} ps -ef"),
         )
-        if node.is_control_plane or node.is_gpu_worker:
-            find = (
-                "find",
-                "/etc/kubernetes/pki",
-                "/var/lib/kubelet/pki",
-                "-name",
-                "*.crt",
-                "-o",
-                "-name",
-                "*-current.pem",
-            )
+        holders = (
+            *((TLS_DIRECTORY,) if node.is_head else ()),
+            *(KUBERNETES_PKI if node.is_kubernetes else ()),
+        )
+        if holders:
+            find = ("find", *holders, "-name", "*.crt", "-o", "-name", "*-current.pem")
             yield Check(
                 "os.certificates",
                 "os",

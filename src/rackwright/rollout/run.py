@@ -125,6 +125,7 @@ def environment(events: Path) -> dict[str, str]:
     return {
         "ANSIBLE_CONFIG": str(checkout() / "ansible.cfg"),
         "ANSIBLE_CALLBACKS_ENABLED": ",".join([*enabled, "rackwright_events"]),
+        "ANSIBLE_STDOUT_CALLBACK": "rackwright_plain",
         "RACKWRIGHT_EVENTS": str(events),
         "ANSIBLE_NOCOLOR": "1",
         "PYTHONUNBUFFERED": "1",
