@@ -22,7 +22,9 @@ def timeline(model: SiteModel, until: str = "verify", failing: str = "") -> Time
         begin = start
         for task in range(4 + number % 3 * 5):
             seconds = 0.3 + (task * 7 + number * 3) % 11 * (1.7 if task % 4 == 0 else 0.25)
-            run = TaskRun(name, f"Do thing {task} of {name}", "baseline", start, seconds, 11, 11, task % 3 * 4)
+            run = TaskRun(
+                name, f"Do thing {task} of {name}", "baseline", start, seconds, 11, 11, task % 3 * 4
+            )
             made.tasks.append(run)
             start += seconds
         result = "failed" if name == failing else "passed"
@@ -31,12 +33,22 @@ def timeline(model: SiteModel, until: str = "verify", failing: str = "") -> Time
         made.phases.append(PhaseRun(name, begin, start - begin, len(tasks), changed, result))
         if name == failing:
             break
-    counts = {"ok": 40, "failures": 0, "unreachable": 0, "changed": 12, "skipped": 3, "rescued": 0, "ignored": 0}
+    counts = {
+        "ok": 40,
+        "failures": 0,
+        "unreachable": 0,
+        "changed": 12,
+        "skipped": 3,
+        "rescued": 0,
+        "ignored": 0,
+    }
     made.hosts = {node.name: dict(counts) for node in model.nodes}
     return made
 
 
-def results(model: SiteModel, failing: tuple[str, ...] = (), evidence: str = "as it should be") -> list[CheckResult]:
+def results(
+    model: SiteModel, failing: tuple[str, ...] = (), evidence: str = "as it should be"
+) -> list[CheckResult]:
     """A result for every check of the site; those whose id is in ``failing`` fail."""
     return [
         CheckResult(
@@ -57,7 +69,9 @@ def leave(
     """Write everything a rehearsal would into ``output``."""
     made = timeline(model)
     made.write(output / "timeline.json")
-    write_results(output / "checks.json", results(model, failing, evidence), "2026-11-02T08:00:00+00:00", 12.5)
+    write_results(
+        output / "checks.json", results(model, failing, evidence), "2026-11-02T08:00:00+00:00", 12.5
+    )
     steps = [Step("bundle", 0.0, 4.2), Step("lab", 4.2, 33.0)]
     seconds = 45 + max(phase.start + phase.seconds for phase in made.phases)
     Rehearsal(BEGAN, seconds, int(9.7 * 2**30), steps).write(output / "rehearsal.json")
