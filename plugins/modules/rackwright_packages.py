@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
@@ -55,8 +56,16 @@ class Apt:
         rows = (line.split("\t") for line in out.splitlines())
         return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
 
-    def apt_get(self, what: str, *arguments: str) -> None:
-        """Run apt-get; end the module with the reason if it fails."""
+    def install(self, names: list[str]) -> None:
+        """Install with the lists that are here; refresh them only where there are none or they don't do."""
+        command = ("install", "--allow-downgrades", *names)
+        if any(Path("/var/lib/apt/lists").glob("*Packages*")) and self.apt_get("", *command):
+            return
+        self.apt_get("refreshing the package lists", "update")
+        self.apt_get("installing " + ", ".join(names), *command)
+
+    def apt_get(self, what: str, *arguments: str) -> bool:
+        """Run apt-get; if it fails, end the module with the reason, or give false when ``what`` is empty."""
         command = [
             "apt-get",
             "--yes",
@@ -70,8 +79,9 @@ class Apt:
             *arguments,
         ]  # fmt: skip
         code, out, err = self.module.run_command(command, environ_update=ENVIRONMENT)
-        if code:
+        if code and what:
             self.fail(what, command, code, out, err)
+        return code == 0
 
     def fail(self, what: str, command: list[str], code: int, out: str, err: str) -> NoReturn:
         """End the module: what was done, what was seen, why probably, what next."""
@@ -141,9 +151,7 @@ def main() -> None:
     if todo and not module.check_mode:
         apt.mend()
         if module.params["state"] == "present":
-            apt.apt_get("refreshing the package lists", "update")
-            asked = [name + (f"={wanted[name]}" if wanted[name] else "") for name in todo]
-            apt.apt_get("installing " + ", ".join(asked), "install", "--allow-downgrades", *asked)
+            apt.install([name + (f"={wanted[name]}" if wanted[name] else "") for name in todo])
         else:
             apt.apt_get("removing " + ", ".join(todo), "remove", *todo)
     after = have if module.check_mode or not todo else apt.installed(list(wanted))
