@@ -14,8 +14,7 @@ module: rackwright_packages
 short_description: Have packages installed
 description:
   - Asks dpkg alone whether anything is missing, so that a run that changes nothing costs milliseconds.
-  - Refreshes the package lists only when something has to be installed; finishes an interrupted dpkg run
-    first.
+  - Refreshes the package lists only when those here do not do; finishes an interrupted dpkg run first.
   - Keeps configuration files that are there already, so a role may write them before it installs the package.
   - In check mode it needs neither the mirror nor an apt source, so it works on a bare machine.
 options:
