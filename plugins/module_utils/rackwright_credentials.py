@@ -17,7 +17,7 @@ from ansible.module_utils.rackwright_cluster import (
     member_of,
 )
 from ansible.module_utils.rackwright_join import failed
-from ansible.module_utils.rackwright_membership import authority_digest, removable
+from ansible.module_utils.rackwright_membership import authority_digest, established, removable
 from ansible.module_utils.rackwright_secrets import ENCRYPTION, filled, new_token, secret_files
 
 TOKEN_MINUTES = 20
@@ -34,10 +34,9 @@ def make_credentials(p: Mapping[str, Any], lock: int | None) -> dict[str, Any]:
     if control_planes:
         _clear_members(control_planes, p["force"], standing)
     for one in p["joining"]:
-        kept = standing.get(one["name"]) == "voter" or (
-            one["complete"] and one["authority"] == authority_digest()
-        )
-        if not kept:
+        stays = established(one, standing.get(one["name"], "none"), authority_digest())
+        if one["name"] in p["force"] or not stays:
+            # kubeadm refuses to join under the name of a node that still counts as ready.
             api.ask("DELETE", f"/api/v1/nodes/{one['name']}")
     with open(f"{PKI}/ca.crt", encoding="utf-8") as handle:
         authority = handle.read()

@@ -23,7 +23,7 @@ from ansible.module_utils.rackwright_cluster import (
     scrub,
     tail,
 )
-from ansible.module_utils.rackwright_membership import CONTROL_PLANE_MARK, ETCD_DATA, Look
+from ansible.module_utils.rackwright_membership import CONTROL_PLANE_MARK, ETCD_DATA, Look, established
 from ansible.module_utils.rackwright_secrets import (
     ENCRYPTION,
     discovery,
@@ -180,13 +180,9 @@ class Kubeadm:
                 "next_command": "ansible control_plane -b -m command -a 'systemctl is-active kubelet'",
             }
             raise ClusterError(**problem)
-        foreign = (
-            bool(seen.authority)
-            and seen.authority != hashlib.sha256(credentials["authority"].strip().encode()).hexdigest()
-        )
-        voter = credentials["standing"].get(self.name) == "voter"
-        sound = seen.complete and not foreign and (voter or not seen.control_plane)
-        if (sound or voter) and not forced and not foreign:
+        authority = hashlib.sha256(credentials["authority"].strip().encode()).hexdigest()
+        standing = credentials["standing"].get(self.name, "none")
+        if established(seen.as_dict(), standing, authority) and not forced:
             raise ClusterError(
                 "Bringing an established member of the cluster back",
                 self.name,

@@ -195,13 +195,23 @@ def judge(seen: Look, node: Mapping[str, Any] | None) -> None:
 
 
 def may_recover(seen: Look) -> bool:
-    """Tell whether waiting, with the kubelet running, can bring this node back: whole, and not a mere learner."""
-    return (
-        seen.stage == "partial"
-        and seen.complete
-        and seen.remedy == "reset"
-        and not (seen.learner or seen.unfounded)
-    )
+    """Tell whether waiting, with the kubelet running, can bring this node back.
+
+    All its files have to be there. A learner is a killed join; an administrator without rights (403) a killed init.
+    """
+    if seen.learner or seen.unfounded or any(": 403 " in reason for reason in seen.reasons):
+        return False
+    return seen.stage == "partial" and seen.complete and seen.remedy == "reset"
+
+
+def established(one: Mapping[str, Any], standing: str, authority: str) -> bool:
+    """Tell whether a node is a full member that something merely ails: never to be undone without being asked.
+
+    `one`: its look. `standing`: of its etcd member. `authority`: digest of the cluster's CA.
+    """
+    if standing == "voter":
+        return True
+    return bool(one["complete"]) and one["authority"] == authority and not one["control_plane"]
 
 
 def settle(seen: Look, patience: float, act: bool) -> tuple[Look, bool]:

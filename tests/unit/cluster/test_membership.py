@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.rackwright_cluster import ClusterError, Member
-from ansible.module_utils.rackwright_membership import Look, founder, judge, may_recover, removable
+from ansible.module_utils.rackwright_membership import (
+    Look,
+    established,
+    founder,
+    judge,
+    may_recover,
+    removable,
+)
 
 ORDER = ["cp-1", "cp-2", "cp-3"]
 ADDRESSES = {"cp-1": "10.0.0.1", "cp-2": "10.0.0.2", "cp-3": "10.0.0.3"}
@@ -129,3 +136,29 @@ def test_only_a_whole_node_is_waited_for(complete: bool, learner: bool, recovers
     judge(one, None)
     assert one.remedy == "reset"
     assert may_recover(one) is recovers
+
+
+def test_an_administrator_without_rights_is_not_waited_for() -> None:
+    refused = ["the API can't be asked: GET /api/v1/nodes/cp-1: 403 forbidden"]
+    one = Look("cp-1", "10.0.0.1", True, complete=True, data=True, reasons=refused)
+    judge(one, None)
+    assert not may_recover(one)
+
+
+@pytest.mark.parametrize(
+    ("control_plane", "complete", "standing", "authority", "stays"),
+    [
+        (True, True, "voter", "ours", True),
+        (True, False, "voter", "ours", True),
+        (True, True, "learner", "ours", False),
+        (True, True, "none", "ours", False),
+        (False, True, "none", "ours", True),
+        (False, True, "none", "another cluster's", False),
+        (False, False, "none", "ours", False),
+    ],
+)
+def test_who_is_never_undone_unasked(
+    control_plane: bool, complete: bool, standing: str, authority: str, stays: bool
+) -> None:
+    one = {"control_plane": control_plane, "complete": complete, "authority": authority}
+    assert established(one, standing, "ours") is stays
