@@ -42,16 +42,22 @@ class Progress:
     def _stamp(self) -> str:
         return f"[{clock(time.monotonic() - self._began):>6}]"
 
+    def left(self, step: str, elapsed: float, task: str = "", in_task: float = 0.0) -> str:
+        """The time left in words; a step that takes longer than it ever did says so."""
+        seconds = self.estimate.left(step, elapsed, task, in_task)
+        if elapsed > 1 and self.estimate.history.left(step, elapsed, task, in_task) == 0:
+            return f"longer than expected, over {clock(seconds)} left" if seconds else "longer than expected"
+        return f"about {clock(seconds)} left"
+
     def step(self, step: str, text: str) -> None:
         """A step outside the playbooks begins."""
-        left = self.estimate.left(step, 0.0)
-        self.say(f"{self._stamp()} {step}: {text}  (about {clock(left)} left)")
+        self.say(f"{self._stamp()} {step}: {text}  ({self.left(step, 0.0)})")
 
     def tick(self, step: str, elapsed: float, text: str, task: str = "", in_task: float = 0.0) -> None:
         """The present state, if it is time to show it again; ``elapsed`` seconds since the step began."""
         now = time.monotonic()
-        left = clock(self.estimate.left(step, elapsed, task, in_task))
-        line = f"{self._stamp()} {step}: {text}  {clock(elapsed)} gone, about {left} left in all"
+        left = self.left(step, elapsed, task, in_task)
+        line = f"{self._stamp()} {step}: {text}  {clock(elapsed)} gone, {left}"
         if self._live:
             width = shutil.get_terminal_size().columns - 1
             self._clear()
@@ -67,8 +73,7 @@ class Progress:
             self._end_phases(timeline, self._shown_phases)
             phase = timeline.phases[self._shown_phases]
             self._shown_phases += 1
-            left = self.estimate.left(phase.name, 0.0)
-            self.say(f"{self._stamp()} {phase.name}: begins  (about {clock(left)} left in all)")
+            self.say(f"{self._stamp()} {phase.name}: begins  ({self.left(phase.name, 0.0)})")
             self._shown_at = time.monotonic()
         phase_now, task = timeline.phase, timeline.task
         if phase_now is not None and task is not None and phase_now.result == "running":

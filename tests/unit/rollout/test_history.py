@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from rackwright.rollout.history import SHIPPED, Estimate, History, clock
+from rackwright.rollout.progress import Progress
 from rackwright.rollout.timeline import PhaseRun, TaskRun, Timeline
 
 
@@ -49,3 +51,13 @@ def test_a_broken_file_is_no_past(tmp_path: Path) -> None:
 
 def test_clock() -> None:
     assert [clock(s) for s in (0, 59.6, 75, 3675)] == ["0:00", "1:00", "1:15", "1:01:15"]
+
+
+def test_a_step_that_takes_longer_says_so_instead_of_nothing_left(tmp_path: Path) -> None:
+    history = History("x", path=tmp_path / "h.json")
+    history.record("head", 10)
+    history.record("nodes", 70)
+    progress = Progress(Estimate(history, ("head", "nodes")), io.StringIO())
+    assert progress.left("head", 4) == "about 1:16 left"
+    assert progress.left("head", 30) == "longer than expected, over 1:10 left"
+    assert progress.left("nodes", 99) == "longer than expected"
