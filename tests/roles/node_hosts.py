@@ -37,7 +37,8 @@ def model() -> SiteModel:
     return load_site(SITE)
 
 
-def _overlay() -> Path:
+def overlay() -> Path:
+    """The overlay file by which the nodes are reached from here."""
     if named := os.environ.get("RACKWRIGHT_TEST_OVERLAY"):
         return Path(named)
     lab = os.environ.get("RACKWRIGHT_TEST_LAB")
@@ -48,7 +49,7 @@ def _overlay() -> Path:
 @cache
 def connect(name: str) -> Host:
     """A node over ssh."""
-    login = yaml.safe_load(_overlay().read_text(encoding="utf-8"))["all"]
+    login = yaml.safe_load(overlay().read_text(encoding="utf-8"))["all"]
     user = login.get("ansible_user", model().access.user)
     return testinfra.get_host(
         f"ssh://{user}@{model().node(name).address}",

@@ -1,0 +1,42 @@
+"""The verification leaves nothing behind, and finds what is broken."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from cluster import objects
+from node_hosts import SITE, NodeHost, overlay
+
+from rackwright.derive.model import SiteModel
+from rackwright.paths import checkout
+
+
+def verify(*layers: str) -> subprocess.CompletedProcess[str]:
+    """Run the verification from here, of some layers only."""
+    return subprocess.run(
+        ["ansible-playbook", "-i", f"{SITE}/site.yml", "playbooks/verify.yml", "-e", f"{{verify_layers: [{', '.join(layers)}]}}"],
+        cwd=checkout(),
+        env={**os.environ, "RACKWRIGHT_OVERLAY": str(overlay()), "ANSIBLE_CONFIG": str(checkout() / "ansible.cfg")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+
+
+def test_no_namespace_or_claim_of_the_probe_is_left() -> None:
+    left = [one["metadata"]["name"] for one in [*objects("namespaces"), *objects("pvc -A")]]
+    assert [name for name in left if "verify" in name or "probe" in name] == []
+
+
+def test_a_dead_time_service_is_found_and_named(site: SiteModel) -> None:
+    node = NodeHost(site.kubernetes_nodes[-1])
+    assert verify("time").returncode == 0
+    node.out("systemctl stop chrony")
+    try:
+        broken = verify("time")
+    finally:
+        node.out("systemctl start chrony")
+    assert broken.returncode != 0
+    failed = [line for line in broken.stdout.splitlines() if "failed" in line and node.node.name in line]
+    assert failed, broken.stdout[-2000:]
