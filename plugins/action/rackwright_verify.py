@@ -36,7 +36,7 @@ from rackwright.derive.model import SiteModel
 from rackwright.errors import RackwrightError
 from rackwright.site import load_site
 
-assert rackwright  # noqa: S101  # imported for its place on the path
+assert rackwright  # imported for its place on the path
 
 
 def scratch() -> Path:

@@ -59,10 +59,9 @@ def titled(content: str, words: str) -> str:
 
 def drawing(width: float, height: float, content: str, label: str) -> str:
     """The whole drawing, as wide as its place allows."""
-    return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="100%" role="img" aria-label="{escape(label)}" '
-        f'xmlns="http://www.w3.org/2000/svg" font-family="inherit">{content}</svg>'
-    )
+    size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="100%" style="max-width: {width:.0f}px"'
+    name = f'role="img" aria-label="{escape(label)}"'
+    return f'<svg {size} {name} xmlns="http://www.w3.org/2000/svg" font-family="inherit">{content}</svg>'
 
 
 def fitted(words: str, width: float, size: float) -> str:
