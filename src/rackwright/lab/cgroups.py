@@ -65,8 +65,11 @@ class Group:
     def directories(self) -> tuple[Path, ...]:
         return tuple(h.root / self.path for h in self.hierarchies)
 
-    def create(self, memory_limit: int | None = None) -> None:
-        """Make it (harmless if it is there); ``memory_limit`` in bytes."""
+    def create(self, memory_limit: int | None = None, weight: int = 1) -> None:
+        """Make it (harmless if it is there).
+
+        ``memory_limit`` in bytes; ``weight``: share of the processors beside other groups, as a multiple.
+        """
         for hierarchy in self.hierarchies:
             step = hierarchy.root
             for part in Path(self.path).parts:
@@ -76,14 +79,15 @@ class Group:
                 step.mkdir(exist_ok=True)
                 if "cpuset" in hierarchy.controllers:
                     _inherit_cpuset(parent, step)
+        self._set("cpu.shares", "cpu.weight", (1024 * weight, 100 * weight))
         if memory_limit is not None:
-            self._limit(memory_limit)
+            self._set("memory.limit_in_bytes", "memory.max", (memory_limit, memory_limit))
 
-    def _limit(self, limit: int) -> None:
+    def _set(self, version_1: str, version_2: str, values: tuple[int, int]) -> None:
         for hierarchy, directory in zip(self.hierarchies, self.directories, strict=True):
-            name = "memory.max" if hierarchy.version == 2 else "memory.limit_in_bytes"
+            name, value = (version_2, values[1]) if hierarchy.version == 2 else (version_1, values[0])
             if (directory / name).exists():
-                (directory / name).write_text(str(limit))
+                (directory / name).write_text(str(value))
 
     def pids(self) -> frozenset[int]:
         """Every process in it or below it. What has ended but was not waited for is not among them."""

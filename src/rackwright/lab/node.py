@@ -172,7 +172,7 @@ def launch_script(
 def launch(lab: LabSpec, node: NodeSpec, files: NodeFiles, rootfs: Path, memory_limit: int | None) -> None:
     """Start the container, in a session of its own; returns at once. Its namespace must be there."""
     own = group(lab.name, node.name)
-    own.create(memory_limit)
+    own.create(memory_limit, node.weight)
     namespace = network.node_namespace(lab.name, node.name)
     procs = tuple(directory / "cgroup.procs" for directory in own.directories)
     script = files.directory / "launch.sh"

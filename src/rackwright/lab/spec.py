@@ -56,6 +56,9 @@ class LinkSpec:
         return short("v", self.node, self.name)
 
 
+CONTROL_PLANE_WEIGHT = 8
+
+
 @dataclass(frozen=True)
 class NodeSpec:
     """A node. ``machine_id``: 32 hexadecimal digits; ``gpus``: the content of its gpus.json, None without.
@@ -71,6 +74,9 @@ class NodeSpec:
     machine_id: str
     service_tag: str
     gpus: Mapping[str, Any] | None = None
+    #: Share of this machine's processors beside the other nodes', as a multiple. A control plane must not starve when
+    #: all workers start their agents at once: on site it has processors of its own.
+    weight: int = 1
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,7 @@ def _node(model: SiteModel, node: Node, route: Network | None) -> NodeSpec:
         machine_id=identity.hex,
         service_tag=node.service_tag,
         gpus=silicon.describe(node.gpus, identity, model.versions) if node.gpus else None,
+        weight=CONTROL_PLANE_WEIGHT if node.is_control_plane else 1,
     )
 
 
@@ -234,6 +241,7 @@ def _node_from(data: Mapping[str, Any]) -> NodeSpec:
         gateway=IPv4Address(data["gateway"]) if data["gateway"] else None,
         machine_id=data["machine_id"],
         service_tag=data["service_tag"],
+        weight=data.get("weight", 1),
         gpus=data["gpus"],
     )
 

@@ -60,20 +60,24 @@ original = Path.mkdir
 def test_create_in_version_1_inherits_processors_and_limits_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cpuset, memory = tmp_path / "cpuset", tmp_path / "memory"
-    cpuset.mkdir()
-    memory.mkdir()
+    cpuset, memory, cpu = tmp_path / "cpuset", tmp_path / "memory", tmp_path / "cpu"
+    for directory in (cpuset, memory, cpu):
+        directory.mkdir()
     (cpuset / "cpuset.cpus").write_text("0-1\n")
     (cpuset / "cpuset.mems").write_text("0\n")
     found = (
         Hierarchy(cpuset, 1, frozenset({"cpuset"})),
         Hierarchy(memory, 1, frozenset({"memory"})),
+        Hierarchy(cpu, 1, frozenset({"cpu"})),
     )
-    fake = Fake({"cpuset.cpus": "\n", "cpuset.mems": "\n", "memory.limit_in_bytes": "max"})
+    fake = Fake(
+        {"cpuset.cpus": "\n", "cpuset.mems": "\n", "memory.limit_in_bytes": "max", "cpu.shares": "1024"}
+    )
     monkeypatch.setattr(Path, "mkdir", lambda *a, **k: fake(*a, **k))
     group = Group("rw-a/n1", found)
-    group.create(memory_limit=2**30)
-    group.create(memory_limit=2**30)
+    group.create(memory_limit=2**30, weight=8)
+    group.create(memory_limit=2**30, weight=8)
+    assert (cpu / "rw-a/n1/cpu.shares").read_text() == "8192"
     assert (cpuset / "rw-a/n1/cpuset.cpus").read_text() == "0-1\n"
     assert (cpuset / "rw-a/cpuset.mems").read_text() == "0\n"
     assert (memory / "rw-a/n1/memory.limit_in_bytes").read_text() == str(2**30)
