@@ -22,8 +22,7 @@ options:
   timezone: {description: Name in the zone database., type: str}
   swap: {description: Whether swap may be on., type: bool, default: true}
   ca_certificate:
-    description: A certificate that has to be in the system's trust store; its path below the anchors'
-    directory.
+    description: A certificate that has to be in the system's trust store; its path below the anchors' directory.
     type: path
   ca_bundle:
     description: The trust store as one file.

@@ -36,8 +36,7 @@ options:
         default: []
       on_change: {description: What to do then., type: str, choices: [restart, reload], default: restart}
   changed_paths:
-    description: Paths that this run changed or would change (C(changed_paths) of M(rackwright_files)); for
-    check mode.
+    description: Paths that this run changed or would change (C(changed_paths) of M(rackwright_files)), for check mode.
     type: list
     elements: path
     default: []
