@@ -74,7 +74,7 @@ class Traffic:
         question = json.dumps({"text_input": "What's the capital of Texas?", "max_tokens": 64})
         self._command = [
             "curl", "-sS", "--max-time", "5", "-d", question,
-            f"http://{served.vip}:{served.http_port}/v2/models/{served.model}/generate",
+            f"http://{served.vip}:{served.http_port}/v2/models/{served.name}/generate",
         ]  # fmt: skip
         self._lab = lab
         self._thread = threading.Thread(target=self._loop, daemon=True)
