@@ -143,7 +143,10 @@ def test_any_control_plane_may_be_lost(lab: Lab, victim: int) -> None:
 
 
 def test_healed_cluster_passes_every_check(lab: Lab) -> None:
-    play = lab.playbook(playbook="playbooks/verify.yml")
+    """Within three minutes of the last loss: what ran on the lost nodes needs a while to be itself again."""
+    deadline = time.monotonic() + 180
+    while (play := lab.playbook(playbook="playbooks/verify.yml")).rc != 0 and time.monotonic() < deadline:
+        time.sleep(5)
     assert play.rc == 0, play.output[-5000:]
 
 
@@ -154,8 +157,12 @@ def test_no_secret_where_it_does_not_belong(lab: Lab, arguments: ArgumentWatch) 
         "site CA key": lab.shell(head, "sed -n 2p /etc/rackwright/ca/ca.key"),
         "cluster CA key": lab.shell(head, "sed -n 3p /etc/kubernetes/pki/ca.key"),
         "service account key": lab.shell(head, "sed -n 3p /etc/kubernetes/pki/sa.key"),
-        "admin client key": lab.shell(head, "sed -n 's/.*client-key-data: //p' /etc/kubernetes/admin.conf | cut -c1-80"),
-        "secrets at rest": lab.shell(head, "sed -n 's/.*secret: //p' /etc/kubernetes/rackwright/encryption.yaml"),
+        "admin client key": lab.shell(
+            head, "sed -n 's/.*client-key-data: //p' /etc/kubernetes/admin.conf | cut -c1-80"
+        ),
+        "secrets at rest": lab.shell(
+            head, "sed -n 's/.*secret: //p' /etc/kubernetes/rackwright/encryption.yaml"
+        ),
     }
     needles = {name: value.strip().encode() for name, value in secrets.items() if len(value.strip()) >= 6}
     assert set(needles) == set(secrets), "a secret was not found where it is kept"
