@@ -80,7 +80,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
         for node in model.nodes:
             for name, value in host_variables(model, node).items():
                 inventory.set_variable(node.name, name, _trusted(value))
-        overlay = os.environ.get("RACKWRIGHT_OVERLAY")
+        overlay = os.path.expanduser(os.environ.get("RACKWRIGHT_OVERLAY", ""))
         if overlay:
             self._lay_over(inventory, loader, overlay)
 

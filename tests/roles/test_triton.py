@@ -8,16 +8,24 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from node_hosts import NodeHost
 
-testinfra_hosts = ["ansible://head"]
+from rackwright.derive.model import SiteModel
+
 KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf -n serving"
 QUESTION = json.dumps({"text_input": "What's the capital of Texas?"}).replace("'", "'\\''")
 
 
 @pytest.fixture
-def served(host: Any) -> list[dict[str, Any]]:
-    """The site's served models, as the inventory has them."""
-    models: list[dict[str, Any]] = host.ansible.get_variables()["rackwright_serving"]
+def host(head: NodeHost) -> Any:
+    """The head node: a control plane with an address on the external network."""
+    return head.host
+
+
+@pytest.fixture
+def served(site: SiteModel) -> list[dict[str, Any]]:
+    """The site's served models."""
+    models: list[dict[str, Any]] = site.to_dict()["serving"]
     return models
 
 
@@ -97,12 +105,11 @@ def test_a_pod_reaches_nothing(host: Any, pod: dict[str, Any]) -> None:
     assert host.run(f'{KUBECTL} exec {pod["metadata"]["name"]} -c triton -- sh -c "{dial}"').rc != 0
 
 
-def test_metrics_are_not_for_everybody(host: Any, pod: dict[str, Any], served: list[dict[str, Any]]) -> None:
+def test_metrics_are_not_for_everybody(
+    host: Any, pod: dict[str, Any], served: list[dict[str, Any]], site: SiteModel
+) -> None:
     """A pod elsewhere reaches the model, not its metrics; the API's proxy reaches them."""
-    variables = host.ansible.get_variables()
-    image = (
-        f"{variables['rackwright_registry']}/rackwright/busybox:{variables['rackwright_versions']['busybox']}"
-    )
+    image = f"{site.registry}/rackwright/busybox:{site.versions['busybox']}"
     address = pod["status"]["podIP"]
     fetches = (f"wget -qT5 -O- http://{address}:{path}; echo rc=$?" for path in ("8000/v2", "8002/metrics"))
     script = "; ".join(fetches)
