@@ -81,7 +81,7 @@ class Finished:
     @property
     def said(self) -> str:
         """The last lines of what it said, secrets removed."""
-        return scrub(tail(self.err + "\n" + self.out))
+        return scrub(tail(self.out + "\n" + self.err))  # the reason for the failure stands last
 
 
 def execute(

@@ -121,6 +121,16 @@ def test_a_lab_is_the_site(clean: None) -> None:
     assert pids() == first
 
 
+def test_nodes_have_every_processor_when_their_maker_has_one(clean: None) -> None:
+    bound = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(bound)})
+    try:
+        call("up", "--only", "r660-1")
+    finally:
+        os.sched_setaffinity(0, bound)
+    assert on("r660-1", "nproc") == str(os.cpu_count())
+
+
 def test_the_kernels_own_settings_stay_the_hosts(clean: None) -> None:
     host = Path("/proc/sys/kernel/panic").read_text()
     call("up", "--only", "r660-1")

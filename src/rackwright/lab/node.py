@@ -178,9 +178,11 @@ def launch(lab: LabSpec, node: NodeSpec, files: NodeFiles, rootfs: Path, memory_
     script = files.directory / "launch.sh"
     write(script, launch_script(node, files, rootfs, namespace, procs), 0o700)
     files.off.unlink(missing_ok=True)
+    # Whoever runs this may be bound to one processor (Ansible's workers under Mitogen are); a machine is not.
+    everywhere = ("taskset", "--cpu-list", f"0-{(os.cpu_count() or 1) - 1}")
     with files.console.open("ab") as console:
         subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "slave", "--", "sh", str(script)],
+            [*everywhere, "unshare", "--mount", "--propagation", "slave", "--", "sh", str(script)],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=console,
