@@ -12,7 +12,7 @@ from rackwright.derive.model import Node, SiteModel, plain
 from rackwright.derive.site import derive
 from rackwright.errors import Finding, SiteError, UsageError
 from rackwright.intent.load import load_intent, rack_files
-from rackwright.intent.schema import SiteFile
+from rackwright.intent.own_catalogue import catalogue_files
 from rackwright.paths import checkout
 from rackwright.rules.engine import check
 
@@ -43,9 +43,10 @@ def validate(site: str | Path) -> tuple[SiteModel | None, list[Finding]]:
     findings = sorted(
         [*findings, *check(intent)], key=lambda f: (f.file, f.line, f.column, f.rule, f.message)
     )
-    if any(finding.severity == "error" for finding in findings):
+    # Without errors of grammar the whole file has parsed.
+    if intent.file is None or any(finding.severity == "error" for finding in findings):
         return None, findings
-    return derive(SiteFile.model_validate(intent.document.data), str(path.resolve())), findings
+    return derive(intent.file, str(path.resolve()), intent.catalogue), findings
 
 
 def load_site(site: str | Path) -> SiteModel:
@@ -59,7 +60,7 @@ def load_site(site: str | Path) -> SiteModel:
 
 def _state(path: Path) -> tuple[tuple[str, int, int], ...]:
     """What tells whether the site's files have changed: names, times in ns, sizes."""
-    stats = ((file, file.stat()) for file in (path, *rack_files(path)))
+    stats = ((file, file.stat()) for file in (path, *rack_files(path), *catalogue_files(path)))
     return tuple((str(file.resolve()), stat.st_mtime_ns, stat.st_size) for file, stat in stats)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -159,28 +160,28 @@ def _read(name: str, kind: type[T]) -> T:
     return TypeAdapter(kind).validate_python(data)
 
 
-@functools.cache
-def servers() -> dict[str, Server]:
-    """Server configurations by profile."""
-    return _read("servers.yml", dict[str, Server])
+@dataclass(frozen=True)
+class Catalogue:
+    """Products by key: the package's own, and what stands in ``catalog/`` beside a site."""
+
+    servers: Mapping[str, Server]
+    gpus: Mapping[str, Gpu]
+    switches: Mapping[str, Switch]
+    models: Mapping[str, Model]
+
+
+KINDS: Mapping[str, type[_Entry]] = {"servers": Server, "gpus": Gpu, "switches": Switch, "models": Model}
 
 
 @functools.cache
-def gpus() -> dict[str, Gpu]:
-    """GPUs by key."""
-    return _read("gpus.yml", dict[str, Gpu])
-
-
-@functools.cache
-def switches() -> dict[str, Switch]:
-    """Switches by key."""
-    return _read("switches.yml", dict[str, Switch])
-
-
-@functools.cache
-def models() -> dict[str, Model]:
-    """Models by key."""
-    return _read("models.yml", dict[str, Model])
+def builtin() -> Catalogue:
+    """The package's catalogue."""
+    return Catalogue(
+        servers=_read("servers.yml", dict[str, Server]),
+        gpus=_read("gpus.yml", dict[str, Gpu]),
+        switches=_read("switches.yml", dict[str, Switch]),
+        models=_read("models.yml", dict[str, Model]),
+    )
 
 
 @functools.cache

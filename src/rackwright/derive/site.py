@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import cast
 
 from rackwright import catalog
+from rackwright.catalog import Catalogue
 from rackwright.derive.model import (
     Access,
     Bmc,
@@ -30,14 +31,15 @@ REGISTRY_PORT = 5000
 BOND = "bond0"
 
 
-def derive(intent: schema.SiteFile, path: str) -> SiteModel:
+def derive(intent: schema.SiteFile, path: str, catalogue: Catalogue) -> SiteModel:
     """The model of a site that the rules found nothing wrong with. ``path`` is recorded as the site's own."""
     site = intent.site
     networks = derive_networks(intent.networks)
     nodes = tuple(
-        derive_node(server, site.domain, networks) for server in sorted(intent.servers, key=lambda s: s.name)
+        derive_node(server, site.domain, networks, catalogue)
+        for server in sorted(intent.servers, key=lambda s: s.name)
     )
-    cables = derive_cables(intent)
+    cables = derive_cables(intent, catalogue)
     heads = tuple(node.address for node in nodes if node.is_head)
     return SiteModel(
         name=site.name,
@@ -48,7 +50,9 @@ def derive(intent: schema.SiteFile, path: str) -> SiteModel:
         path=path,
         networks=MappingProxyType(networks),
         nodes=nodes,
-        switches=tuple(_switch(switch, cables) for switch in sorted(intent.switches, key=lambda s: s.name)),
+        switches=tuple(
+            _switch(switch, cables, catalogue) for switch in sorted(intent.switches, key=lambda s: s.name)
+        ),
         cables=cables,
         api_vip=intent.kubernetes.api_vip,
         api_port=API_PORT,
@@ -81,9 +85,11 @@ def derive_networks(networks: schema.Networks) -> dict[str, Network]:
     }
 
 
-def derive_node(server: schema.Server, domain: str, networks: dict[str, Network]) -> Node:
+def derive_node(
+    server: schema.Server, domain: str, networks: dict[str, Network], catalogue: Catalogue
+) -> Node:
     """A server with its interfaces and GPUs."""
-    facts = catalog.servers()[server.profile]
+    facts = catalogue.servers[server.profile]
     return Node(
         name=server.name,
         fqdn=f"{server.name}.{domain}",
@@ -95,18 +101,18 @@ def derive_node(server: schema.Server, domain: str, networks: dict[str, Network]
         height=facts.height,
         service_tag=server.service_tag,
         bmc=Bmc(server.bmc.address, server.bmc.mac),
-        interfaces=_interfaces(server, networks),
-        gpus=derive_silicon(server),
+        interfaces=_interfaces(server, networks, catalogue),
+        gpus=derive_silicon(server, catalogue),
     )
 
 
-def derive_silicon(server: schema.Server) -> Silicon | None:
+def derive_silicon(server: schema.Server, catalogue: Catalogue) -> Silicon | None:
     """The GPUs of a server: the profile's usual ones, or those stated."""
-    chosen = chosen_gpus(server)
+    chosen = chosen_gpus(server, catalogue)
     if chosen is None:
         return None
     option, count = chosen
-    gpu = catalog.gpus()[option.product]
+    gpu = catalogue.gpus[option.product]
     return Silicon(
         key=option.product,
         product=gpu.product,
@@ -119,9 +125,11 @@ def derive_silicon(server: schema.Server) -> Silicon | None:
     )
 
 
-def _interfaces(server: schema.Server, networks: dict[str, Network]) -> tuple[Interface, ...]:
+def _interfaces(
+    server: schema.Server, networks: dict[str, Network], catalogue: Catalogue
+) -> tuple[Interface, ...]:
     """LOM on oob; ocp1 and ocp2 bonded; management untagged on the bond, external and storage tagged."""
-    facts = catalog.servers()[server.profile].ports
+    facts = catalogue.servers[server.profile].ports
     result: list[Interface] = []
     if "lom1" in server.ports:
         oob = networks["oob"]
@@ -167,12 +175,12 @@ def _on(network: Network, address: IPv4Address) -> IPv4Interface:
     return IPv4Interface((address, network.cidr.prefixlen))
 
 
-def derive_cables(intent: schema.SiteFile) -> tuple[Cable, ...]:
+def derive_cables(intent: schema.SiteFile, catalogue: Catalogue) -> tuple[Cable, ...]:
     """Every cable that the site states, once, ordered by its ends."""
-    speeds = {switch.name: catalog.switches()[switch.product].speeds() for switch in intent.switches}
+    speeds = {switch.name: catalogue.switches[switch.product].speeds() for switch in intent.switches}
     cables: list[Cable] = []
     for server in intent.servers:
-        facts = catalog.servers()[server.profile].ports
+        facts = catalogue.servers[server.profile].ports
         for name, port in server.ports.items():
             if port.switch is not None and port.port is not None:
                 speed = min(facts[name].speed_gbps, speeds[port.switch][port.port])
@@ -195,8 +203,8 @@ def _cable(one: CableEnd, other: CableEnd, speed: int) -> Cable:
     return Cable(a, b, speed)
 
 
-def _switch(switch: schema.Switch, cables: tuple[Cable, ...]) -> Switch:
-    facts = catalog.switches()[switch.product]
+def _switch(switch: schema.Switch, cables: tuple[Cable, ...], catalogue: Catalogue) -> Switch:
+    facts = catalogue.switches[switch.product]
     peers: dict[str, str] = {}
     for cable in cables:
         for end, far in ((cable.a, cable.b), (cable.b, cable.a)):

@@ -50,7 +50,7 @@ def _finding(document: Document, error: ErrorDetails, root: type[BaseModel], at:
     path = (*at, *loc)
     owner = document.dotted(path[:-1]) or "the site"
     if kind == "missing" and isinstance(loc[-1], str):
-        message, hint = f"{owner} has no '{loc[-1]}'", f"add {_describe(root, loc)}"
+        message, hint = f"{owner} has no '{loc[-1]}'", f"add {_describe(root, loc) or repr(loc[-1])}"
         return document.finding("missing-field", path, message, hint, key=True)
     if kind == "extra_forbidden":
         hint = did_you_mean(str(loc[-1]), _fields(root, loc[:-1]))
@@ -72,7 +72,11 @@ def error_rule(error: ErrorDetails) -> str:
     if kind in _KINDS or kind in ("too_short", "too_long"):
         return "wrong-type"
     ranges = ("greater_than_equal", "less_than_equal")
-    return {"literal_error": "unknown-value", **dict.fromkeys(ranges, "out-of-range")}.get(kind, "bad-value")
+    return {
+        "literal_error": "unknown-value",
+        "unknown_choice": "unknown-value",
+        **dict.fromkeys(ranges, "out-of-range"),
+    }.get(kind, "bad-value")
 
 
 def _words(error: ErrorDetails, name: str, described: str) -> tuple[str, str]:
@@ -87,6 +91,8 @@ def _words(error: ErrorDetails, name: str, described: str) -> tuple[str, str]:
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         return f"{name}: unknown value {_quote(value)}", did_you_mean(str(value), choices)
+    if kind == "unknown_choice":
+        return f"{name}: unknown value {_quote(value)}", did_you_mean(str(value), context["choices"])
     if kind in _KINDS:
         return f"{name} must be {_KINDS[kind]}, not {_quote(value)}", described
     if kind in ("greater_than_equal", "less_than_equal"):

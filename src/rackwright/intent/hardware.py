@@ -9,12 +9,12 @@ from rackwright.intent import schema
 BOND_PORTS = ("ocp1", "ocp2")
 
 
-def chosen_gpus(server: schema.Server) -> tuple[catalog.GpuOption, int] | None:
+def chosen_gpus(server: schema.Server, catalogue: catalog.Catalogue) -> tuple[catalog.GpuOption, int] | None:
     """The GPU option of a server and how many: as stated, else its profile's usual ones.
 
     None where the profile takes none, or not the stated ones.
     """
-    options = catalog.servers()[server.profile].gpus
+    options = catalogue.servers[server.profile].gpus
     if server.gpus is None:
         return (options[0], options[0].counts[0]) if options else None
     stated = server.gpus

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from rackwright import catalog
 from rackwright.errors import Finding
 from rackwright.intent import schema
 from rackwright.intent.document import Document, Path_, read_document
 from rackwright.intent.explain import findings_of
+from rackwright.intent.own_catalogue import load_catalogue
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -22,10 +24,13 @@ M = TypeVar("M", bound=BaseModel)
 class Intent:
     """What parsed of a site.
 
-    Lists pair each item with its path; ``broken`` names the sections of which something didn't parse.
+    Lists pair each item with its path; ``broken`` names the sections of which something didn't parse;
+    ``file`` is the whole, where all of it parsed.
     """
 
     document: Document
+    catalogue: catalog.Catalogue
+    file: schema.SiteFile | None = None
     site: schema.Site | None = None
     networks: dict[str, schema.Network] = field(default_factory=dict)
     access: schema.Access = field(default_factory=schema.Access)
@@ -43,9 +48,10 @@ class Intent:
 def load_intent(path: Path) -> tuple[Intent, list[Finding]]:
     """The intent of a site file and of ``racks/*.yml`` beside it, with every fault of syntax and grammar."""
     document = read_document(path, shown(path))
+    catalogue, findings = load_catalogue(path, Path(shown(path)).parent)
     if not document.data:
-        return Intent(document, broken={"file"}), document.findings
-    findings: list[Finding] = []
+        return Intent(document, catalogue, broken={"file"}), document.findings + findings
+    context = {"profiles": catalogue.servers}
     for rack in rack_files(path):
         part = read_document(rack, shown(rack))
         sections = tuple(schema.RackFile.model_fields)
@@ -55,15 +61,18 @@ def load_intent(path: Path) -> tuple[Intent, list[Finding]]:
             for key, value in part.data.items()
             if key not in sections or not isinstance(value, list)
         }
-        findings += _faults(part, schema.RackFile, rest)
+        findings += _parse(part, schema.RackFile, rest, context)[1]
         document.absorb(part, sections)
-    findings += _faults(document, schema.SiteFile, document.data)
+    whole, faults = _parse(document, schema.SiteFile, document.data, context)
+    if whole is not None and not findings and not document.findings:
+        return _complete(document, catalogue, whole), []
+    findings += faults
     broken = {_section(finding) for finding in findings}
     broken |= {_section(finding) for finding in document.findings}
     if set(document.data) - set(schema.SiteFile.model_fields):
         # An unknown section may be a misspelt one: don't judge by its absence.
         broken |= set(schema.SiteFile.model_fields) - set(document.data)
-    return _salvage(document, broken), document.findings + findings
+    return _salvage(document, catalogue, broken, context), document.findings + findings
 
 
 def rack_files(path: Path) -> list[Path]:
@@ -81,17 +90,45 @@ def _section(finding: Finding) -> str:
     return finding.path.split(".")[0] if finding.path else "file"
 
 
-def _faults(document: Document, grammar: type[BaseModel], data: Mapping[str, Any]) -> list[Finding]:
+def _parse(
+    document: Document, grammar: type[M], data: Mapping[str, Any], context: Mapping[str, Any]
+) -> tuple[M | None, list[Finding]]:
     try:
-        grammar.model_validate(data)
+        return grammar.model_validate(data, context=context), []
     except ValidationError as error:
-        return findings_of(document, error.errors(), grammar)
-    return []
+        return None, findings_of(document, error.errors(), grammar)
 
 
-def _salvage(document: Document, broken: set[str]) -> Intent:
+def _complete(document: Document, catalogue: catalog.Catalogue, whole: schema.SiteFile) -> Intent:
+    networks = {purpose: getattr(whole.networks, purpose) for purpose in schema.PURPOSES}
+    return Intent(
+        document,
+        catalogue,
+        whole,
+        site=whole.site,
+        networks={purpose: network for purpose, network in networks.items() if network is not None},
+        access=whole.access,
+        dns=whole.dns,
+        ntp=whole.ntp,
+        kubernetes=whole.kubernetes,
+        switches=_paths(("switches",), whole.switches),
+        interconnects=_paths(("interconnects",), whole.interconnects),
+        servers=_paths(("servers",), whole.servers),
+        serving=whole.serving,
+        models=_paths(("serving", "models"), whole.serving.models if whole.serving else ()),
+    )
+
+
+def _paths(path: Path_, items: Iterable[M]) -> list[tuple[Path_, M]]:
+    return [((*path, index), item) for index, item in enumerate(items)]
+
+
+def _salvage(
+    document: Document, catalogue: catalog.Catalogue, broken: set[str], context: Mapping[str, Any]
+) -> Intent:
+    """Part by part what parses of a file with faults, so that the rules can look at the rest."""
     data = document.data
-    intent = Intent(document, broken=broken)
+    intent = Intent(document, catalogue, broken=broken)
     intent.site = _part(schema.Site, data.get("site"))
     intent.kubernetes = _part(schema.Kubernetes, data.get("kubernetes"))
     intent.access = _part(schema.Access, data.get("access")) or intent.access
@@ -102,28 +139,30 @@ def _salvage(document: Document, broken: set[str]) -> Intent:
         network = _part(schema.Network, networks.get(purpose) if isinstance(networks, dict) else None)
         if network is not None:
             intent.networks[purpose] = network
-    intent.switches = _items(schema.Switch, data, ("switches",))
-    intent.interconnects = _items(schema.Interconnect, data, ("interconnects",))
-    intent.servers = _items(schema.Server, data, ("servers",))
+    intent.switches = _items(schema.Switch, data, ("switches",), context)
+    intent.interconnects = _items(schema.Interconnect, data, ("interconnects",), context)
+    intent.servers = _items(schema.Server, data, ("servers",), context)
     serving = data.get("serving")
     if isinstance(serving, dict):
-        intent.models = _items(schema.ModelService, serving, ("serving", "models"))
+        intent.models = _items(schema.ModelService, serving, ("serving", "models"), context)
         intent.serving = _part(
             schema.Serving, {key: value for key, value in serving.items() if key != "models"}
         )
     return intent
 
 
-def _part(grammar: type[M], data: Any) -> M | None:
+def _part(grammar: type[M], data: Any, context: Mapping[str, Any] | None = None) -> M | None:
     try:
-        return grammar.model_validate(data)
+        return grammar.model_validate(data, context=context)
     except ValidationError:
         return None
 
 
-def _items(grammar: type[M], data: Mapping[str, Any], path: Path_) -> list[tuple[Path_, M]]:
+def _items(
+    grammar: type[M], data: Mapping[str, Any], path: Path_, context: Mapping[str, Any]
+) -> list[tuple[Path_, M]]:
     items = data.get(str(path[-1]))
     if not isinstance(items, list):
         return []
-    parsed = ((index, _part(grammar, item)) for index, item in enumerate(items))
+    parsed = ((index, _part(grammar, item, context)) for index, item in enumerate(items))
     return [((*path, index), item) for index, item in parsed if item is not None]

@@ -6,9 +6,11 @@ import re
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
 
-Profile = Literal["r660", "r760xa", "xe8640", "xe9680"]
+from rackwright import catalog
+
 Role = Literal["head", "control_plane", "gpu_worker"]
 PURPOSES = ("management", "external", "storage", "oob")
 
@@ -68,6 +70,14 @@ def _network(value: object) -> object:
     raise FieldError(f"'{value}' is an address within a network, not the network", f"write {lying_in}")
 
 
+def _profile(value: str, info: ValidationInfo) -> str:
+    """A key of the catalogue's servers; the site's own catalogue comes as the validation's context."""
+    known = (info.context or {}).get("profiles") or catalog.builtin().servers
+    if value not in known:
+        raise PydanticCustomError("unknown_choice", "not a profile", {"choices": sorted(known)})
+    return value
+
+
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 Name = Annotated[
     str,
@@ -122,6 +132,7 @@ PublicKey = Annotated[
         "paste the one line of the .pub file; never a private key",
     ),
 ]
+Profile = Annotated[str, AfterValidator(_profile)]
 Network4 = Annotated[IPv4Network, BeforeValidator(_network)]
 AddressRange = Annotated[tuple[IPv4Address, IPv4Address], BeforeValidator(_address_range)]
 Unit = Annotated[int, Field(ge=1, le=52)]
@@ -283,7 +294,7 @@ class Server(Strict):
 
     name: Name = Field(description="Host name without the domain.")
     profile: Profile = Field(
-        description="The validated configuration that it was bought as: tables 4 to 7 of the design."
+        description="The configuration that it was bought as: a key of catalog/servers.yml (tables 4 to 7 of the design)."
     )
     roles: tuple[Role, ...] = Field(
         min_length=1, description="What it is for: head, control_plane, gpu_worker."

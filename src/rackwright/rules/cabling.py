@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rackwright import catalog
 from rackwright.intent.document import Path_
 from rackwright.intent.explain import did_you_mean
 from rackwright.intent.hardware import BOND_PORTS
@@ -22,8 +21,8 @@ class UnknownSwitchProduct(Rule):
 
     def check(self, intent: Intent) -> Iterator[Fault]:
         for at, switch in intent.switches:
-            if switch.product not in catalog.switches():
-                hint = did_you_mean(switch.product, catalog.switches())
+            if switch.product not in intent.catalogue.switches:
+                hint = did_you_mean(switch.product, intent.catalogue.switches)
                 message = f"'{switch.product}' is not a switch of the catalogue"
                 yield Fault((*at, "product"), message, hint)
 
@@ -36,7 +35,7 @@ class ServerPorts(Rule):
 
     def check(self, intent: Intent) -> Iterator[Fault]:
         for at, server in intent.servers:
-            known = catalog.servers()[server.profile].ports
+            known = intent.catalogue.servers[server.profile].ports
             for name in server.ports:
                 if name not in known:
                     message = f"'{name}' is not a port of profile {server.profile}"
@@ -71,7 +70,9 @@ class CableEnds(Rule):
                     message = f"{server.name} {name}: the site has no switch '{port.switch}'"
                     yield Fault((*path, "switch"), message, did_you_mean(port.switch, products) or ADD_SWITCH)
                 else:
-                    yield from _known_port(products[port.switch], port.switch, port.port, (*path, "port"))
+                    yield from _known_port(
+                        intent, products[port.switch], port.switch, port.port, (*path, "port")
+                    )
         for at, link in intent.interconnects:
             if link.switches[0] == link.switches[1]:
                 yield Fault((*at, "switches"), f"{link.switches[0]} is cabled to itself", "name two switches")
@@ -83,11 +84,11 @@ class CableEnds(Rule):
                     )
                     continue
                 for place, port_name in enumerate(link.ports):
-                    yield from _known_port(products[switch], switch, port_name, (*at, "ports", place))
+                    yield from _known_port(intent, products[switch], switch, port_name, (*at, "ports", place))
 
 
-def _known_port(product: str, switch: str, port: str, path: Path_) -> Iterator[Fault]:
-    facts = catalog.switches().get(product)
+def _known_port(intent: Intent, product: str, switch: str, port: str, path: Path_) -> Iterator[Fault]:
+    facts = intent.catalogue.switches.get(product)
     if facts is not None and port not in facts.speeds():
         ranges = ", ".join(f"{group.names()[0]} to {group.names()[-1]}" for group in facts.ports)
         yield Fault(path, f"'{port}' is not a port of {switch} ({facts.product})", f"it has {ranges}")
@@ -125,7 +126,7 @@ def _ends(intent: Intent) -> Iterator[tuple[Path_, str, str, str]]:
 
 def _free_port(intent: Intent, switch: str, like: str) -> str:
     product = next((s.product for _, s in intent.switches if s.name == switch), "")
-    facts = catalog.switches().get(product)
+    facts = intent.catalogue.switches.get(product)
     speeds = facts.speeds() if facts else {}
     used = {port for _, at, port, _ in _ends(intent) if at == switch}
     free = [port for port, speed in speeds.items() if port not in used and speed == speeds.get(like)]

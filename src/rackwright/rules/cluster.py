@@ -111,7 +111,7 @@ class RolesOfProfile(Rule):
 
     def check(self, intent: Intent) -> Iterator[Fault]:
         for at, server in intent.servers:
-            allowed = catalog.servers()[server.profile].roles
+            allowed = intent.catalogue.servers[server.profile].roles
             for index, role in enumerate(server.roles):
                 path: Path_ = (*at, "roles", index)
                 if role not in allowed:
@@ -181,7 +181,7 @@ class GpuOptions(Rule):
         for at, server in intent.servers:
             if server.gpus is None:
                 continue
-            options = {option.product: option for option in catalog.servers()[server.profile].gpus}
+            options = {option.product: option for option in intent.catalogue.servers[server.profile].gpus}
             option = options.get(server.gpus.product)
             if not options:
                 message = f"{server.name}: profile {server.profile} takes no GPUs"

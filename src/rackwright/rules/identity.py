@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
-from rackwright import catalog
 from rackwright.intent.document import Path_
 from rackwright.intent.load import Intent
 from rackwright.rules.base import Fault, Rule, devices, line_of
@@ -137,10 +136,10 @@ def machines(intent: Intent) -> list[tuple[Path_, str, str, int, int]]:
     """Path, name, rack, lowest unit and height of whatever stands in a rack."""
     found: list[tuple[Path_, str, str, int, int]] = []
     for at, switch in intent.switches:
-        product = catalog.switches().get(switch.product)
+        product = intent.catalogue.switches.get(switch.product)
         found.append((at, switch.name, switch.rack, switch.unit, product.height if product else 1))
     for at, server in intent.servers:
-        height = catalog.servers()[server.profile].height
+        height = intent.catalogue.servers[server.profile].height
         found.append((at, server.name, server.rack, server.unit, height))
     return found
 

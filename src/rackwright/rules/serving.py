@@ -16,10 +16,10 @@ def _gpus_of(intent: Intent) -> list[tuple[str, int, int, int]]:
     """Profile, GPUs, GPUs linked directly and memory of one in GB, of each GPU worker."""
     found: list[tuple[str, int, int, int]] = []
     for _, server in intent.servers:
-        chosen = chosen_gpus(server)
+        chosen = chosen_gpus(server, intent.catalogue)
         if chosen is not None and "gpu_worker" in server.roles:
             option, count = chosen
-            memory = catalog.gpus()[option.product].memory_gb
+            memory = intent.catalogue.gpus[option.product].memory_gb
             found.append((server.profile, count, min(option.span, count), memory))
     return found
 
@@ -31,7 +31,7 @@ class UnknownModel(Rule):
     mend = "Take a key of catalog/models.yml whose 'shipped' is true."
 
     def check(self, intent: Intent) -> Iterator[Fault]:
-        models = catalog.models()
+        models = intent.catalogue.models
         shipped = ", ".join(sorted(name for name, model in models.items() if model.shipped))
         for at, service in intent.models:
             if service.model not in models:
@@ -51,11 +51,11 @@ class ModelFits(Rule):
     def check(self, intent: Intent) -> Iterator[Fault]:
         workers = _gpus_of(intent)
         for at, service in intent.models:
-            model = catalog.models().get(service.model)
+            model = intent.catalogue.models.get(service.model)
             for index, profile in enumerate(service.profiles):
                 here = [worker for worker in workers if worker[0] == profile]
                 path = (*at, "profiles", index)
-                if not catalog.servers()[profile].gpus:
+                if not intent.catalogue.servers[profile].gpus:
                     message = f"profile {profile} has no GPUs: model {service.name} can't run on it"
                     yield Fault(path, message, "choose r760xa, xe8640 or xe9680")
                     continue
@@ -75,20 +75,20 @@ class ModelFits(Rule):
                         f"model {service.model} takes {model.memory_gb:g} GB, but {linked} directly linked "
                         f"GPU{'s' if linked > 1 else ''} of {profile} hold {linked * memory} GB"
                     )
-                    yield Fault(path, message, _fitting(model))
+                    yield Fault(path, message, _fitting(intent, model))
             if model is not None and service.gpus < model.min_gpus:
                 message = (
                     f"{service.model} is spread over {model.min_gpus} GPUs, a replica has {service.gpus}"
                 )
-                yield Fault((*at, "gpus"), message, f"gpus: {model.min_gpus}; {_fitting(model)}")
+                yield Fault((*at, "gpus"), message, f"gpus: {model.min_gpus}; {_fitting(intent, model)}")
 
 
-def _fitting(model: catalog.Model) -> str:
+def _fitting(intent: Intent, model: catalog.Model) -> str:
     """Which profiles hold the model, with how many GPUs."""
     places = []
-    for profile, server in catalog.servers().items():
+    for profile, server in intent.catalogue.servers.items():
         for option in server.gpus[:1]:
-            memory = catalog.gpus()[option.product].memory_gb
+            memory = intent.catalogue.gpus[option.product].memory_gb
             needed = max(model.min_gpus, -int(-model.memory_gb // memory))
             if needed <= option.span or (needed == 1 and option.counts):
                 places.append(f"{profile} with {needed} GPU{'s' if needed > 1 else ''}")
@@ -106,7 +106,7 @@ class ProfileNotThere(Rule):
         present = sorted({worker[0] for worker in _gpus_of(intent)})
         for at, service in intent.models:
             for index, profile in enumerate(service.profiles):
-                if profile not in present and catalog.servers()[profile].gpus:
+                if profile not in present and intent.catalogue.servers[profile].gpus:
                     message = (
                         f"model {service.name} is to run on {profile}, but the site has no such GPU worker"
                     )

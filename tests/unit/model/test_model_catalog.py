@@ -30,28 +30,24 @@ def test_a_fact_without_a_source_is_refused(name: str) -> None:
         TypeAdapter(kind).validate_python(entry)
 
 
-def test_profiles_of_the_grammar_are_those_of_the_catalogue() -> None:
-    assert set(get_args(schema.Profile)) == set(catalog.servers())
-
-
 def test_the_largest_model_of_each_server_is_table_3s() -> None:
     largest = {
-        profile: server.gpus[0].span * catalog.gpus()[server.gpus[0].product].memory_gb
-        for profile, server in catalog.servers().items()
+        profile: server.gpus[0].span * catalog.builtin().gpus[server.gpus[0].product].memory_gb
+        for profile, server in catalog.builtin().servers.items()
         if server.gpus
     }
     assert largest == {"r760xa": 160, "xe8640": 320, "xe9680": 640}
 
 
 def test_references_between_the_files_hold() -> None:
-    for server in catalog.servers().values():
-        assert {option.product for option in server.gpus} <= set(catalog.gpus())
+    for server in catalog.builtin().servers.values():
+        assert {option.product for option in server.gpus} <= set(catalog.builtin().gpus)
         assert set(server.roles) <= set(get_args(schema.Role))
         assert all(option.span <= max(option.counts) for option in server.gpus)
 
 
 def test_ports_of_the_switches() -> None:
-    speeds = catalog.switches()["s5248f-on"].speeds()
+    speeds = catalog.builtin().switches["s5248f-on"].speeds()
     assert len(speeds) == 56
     assert speeds["ethernet1/1/48"] == 25
     assert speeds["ethernet1/1/49"] == 100

@@ -13,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rackwright import catalog
 from rackwright.derive.model import SiteModel
 from rackwright.derive.site import derive
 from rackwright.intent.document import Document, read_document
@@ -55,8 +56,8 @@ def shuffled(value: Any, chance: random.Random) -> Any:
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_the_file_makes_no_difference(chance: random.Random) -> None:
     other = shuffled(copy.deepcopy(REFERENCE), chance)
-    one = derive(SiteFile.model_validate(REFERENCE), "site.yml").to_dict()
-    assert derive(SiteFile.model_validate(other), "site.yml").to_dict() == one
+    one = derive(SiteFile.model_validate(REFERENCE), "site.yml", catalog.builtin()).to_dict()
+    assert derive(SiteFile.model_validate(other), "site.yml", catalog.builtin()).to_dict() == one
 
 
 @settings(max_examples=25, deadline=None)
@@ -67,7 +68,7 @@ def test_addresses_are_given_out_by_name_around_the_stated_ones(names: list[str]
     for service in services[:stated]:
         service["vip"] = f"10.40.1.{200 + ord(service['name']) - ord('a')}"
     data["serving"]["models"] = services
-    serving = derive(SiteFile.model_validate(data), "site.yml").serving
+    serving = derive(SiteFile.model_validate(data), "site.yml", catalog.builtin()).serving
     assert [service.name for service in serving] == ["a", "b", "c", "d"]
     assert len({service.vip for service in serving}) == 4
     given_out = {service["name"]: service["vip"] for service in services if "vip" in service}
@@ -114,7 +115,7 @@ def test_gpus_of_a_profile(
 def test_stated_gpus_replace_the_usual_ones() -> None:
     data = copy.deepcopy(REFERENCE)
     next(s for s in data["servers"] if s["name"] == "r760xa-2")["gpus"] = {"product": "l40", "count": 2}
-    gpus = derive(SiteFile.model_validate(data), "site.yml").node("r760xa-2").gpus
+    gpus = derive(SiteFile.model_validate(data), "site.yml", catalog.builtin()).node("r760xa-2").gpus
     assert gpus is not None
     assert (gpus.product, gpus.count, gpus.memory_mib, gpus.span) == ("NVIDIA L40", 2, 46068, 1)
 

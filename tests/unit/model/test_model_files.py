@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rackwright import catalog
 from rackwright.errors import SiteError, UsageError
 from rackwright.intent.document import read_document
+from rackwright.intent.load import load_intent
 from rackwright.paths import checkout
 from rackwright.rules.engine import RULES
 from rackwright.rules.reference import site_reference
@@ -177,3 +179,30 @@ def test_rules_have_ids_of_their_own_and_say_everything() -> None:
 def test_the_reference_page_is_current() -> None:
     page = (checkout() / "docs/reference/site.md").read_text(encoding="utf-8")
     assert page == site_reference(), "run: python -m rackwright.rules.reference"
+
+
+def test_own_products_stand_beside_the_site(tmp_path: Path) -> None:
+    """A site's own server and GPU, without touching the package; its fault is shown at its place."""
+    site = tmp_path / "site.yml"
+    site.write_text(REFERENCE, encoding="utf-8")
+    (tmp_path / "catalog").mkdir()
+    own = tmp_path / "catalog" / "gpus.yml"
+    own.write_text(
+        "big-gpu:\n"
+        "  product: {value: Big GPU, source: quote 4711}\n"
+        "  form_factor: {value: PCIe, source: quote 4711}\n"
+        "  memory_gb: {value: 96, source: quote 4711}\n"
+        "  memory_mib: {value: 98304, source: quote 4711}\n"
+        "  power_w: {value: 400, source: quote 4711}\n"
+        "  mig_instances: {value: 0}\n"
+    )
+    _, findings = load_intent(site)
+    assert [str(finding).splitlines()[0] for finding in findings] == [
+        f"{own}:7:18: error: 'mig_instances': a fact of the catalogue is written as "
+        "{value: …, source: …} [bad-value]"
+    ]
+    own.write_text(own.read_text().replace("{value: 0}", "{value: 0, source: quote 4711}"))
+    intent, findings = load_intent(site)
+    assert not findings
+    assert intent.catalogue.gpus["big-gpu"].memory_gb == 96
+    assert set(catalog.builtin().gpus) < set(intent.catalogue.gpus)

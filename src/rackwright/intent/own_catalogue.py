@@ -1,0 +1,53 @@
+"""A site's own products: ``catalog/{servers,gpus,switches,models}.yml`` beside the site file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rackwright import catalog
+from rackwright.errors import Finding
+from rackwright.intent.document import read_document
+from rackwright.intent.explain import did_you_mean, findings_of
+
+FOLDER = "catalog"
+
+
+def catalogue_files(site_file: Path) -> list[Path]:
+    """The files of ``catalog/`` beside a site file, in the order of their names."""
+    return sorted((site_file.parent / FOLDER).glob("*.yml"))
+
+
+def load_catalogue(site_file: Path, shown: Path) -> tuple[catalog.Catalogue, list[Finding]]:
+    """The package's catalogue with the site's own products laid over it, and the faults of the latter.
+
+    ``shown`` is the site file's folder as messages show it. An entry of a known key takes its place as a
+    whole.
+    """
+    merged: dict[str, dict[str, Any]] = {
+        kind: dict(getattr(catalog.builtin(), kind)) for kind in catalog.KINDS
+    }
+    findings: list[Finding] = []
+    files = catalogue_files(site_file)
+    for file in files:
+        document = read_document(file, str(shown / FOLDER / file.name))
+        findings += document.findings
+        grammar = catalog.KINDS.get(file.stem)
+        if grammar is None:
+            message = f"'{file.name}' is not a file of a catalogue"
+            names = [f"{kind}.yml" for kind in catalog.KINDS]
+            findings.append(
+                document.finding("unknown-catalogue", (), message, did_you_mean(file.name, names))
+            )
+            continue
+        for key, data in document.data.items():
+            try:
+                merged[file.stem][key] = grammar.model_validate(data)
+            except ValidationError as error:
+                findings += findings_of(document, error.errors(), grammar, (key,))
+    if not files:
+        return catalog.builtin(), findings
+    return dataclasses.replace(catalog.builtin(), **merged), findings
