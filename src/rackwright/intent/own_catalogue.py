@@ -1,4 +1,4 @@
-"""A site's own products: ``catalog/{servers,gpus,switches,models}.yml`` beside the site file."""
+"""A site's own products: ``catalog/{servers,gpus,nics,switches,models}.yml`` beside the site file."""
 
 from __future__ import annotations
 

@@ -12,18 +12,13 @@ from rackwright import catalog
 from rackwright.intent import schema
 
 
-@pytest.mark.parametrize("name", ["servers", "gpus", "switches", "models"])
+@pytest.mark.parametrize("name", ["servers", "gpus", "nics", "switches", "models"])
 def test_a_fact_without_a_source_is_refused(name: str) -> None:
     data: dict[str, dict[str, Any]] = yaml.safe_load(
         (catalog.FOLDER / f"{name}.yml").read_text(encoding="utf-8")
     )
     entry = next(iter(data.values()))
-    kind = {
-        "servers": catalog.Server,
-        "gpus": catalog.Gpu,
-        "switches": catalog.Switch,
-        "models": catalog.Model,
-    }[name]
+    kind = catalog.KINDS[name]
     TypeAdapter(kind).validate_python(entry)
     entry["product"] = {"value": "something"}
     with pytest.raises(ValidationError, match="source"):
