@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from rackwright import __version__
 from rackwright.checks.base import LAYERS
-from rackwright.report import gantt, topology
+from rackwright.derive.documents import elevations
+from rackwright.report import gantt, looks, racks, topology
 from rackwright.report.components import Fidelity
 from rackwright.report.data import Report, scrub
 from rackwright.rollout.history import clock
@@ -38,7 +39,7 @@ def page(report: Report) -> str:
             passed=sum(check["result"] == "passed" for check in data["checks"]),
             changed=sum(phase["changed"] for phase in data["phases"]),
             topology=Markup(topology.topology(report.model, results)),  # noqa: S704
-            racks=Markup(topology.racks(report.model)),  # noqa: S704
+            racks=Markup(racks.side_by_side(elevations(report.model), report.model.name)),  # noqa: S704
             timeline=Markup(gantt.timeline(report)),  # noqa: S704
             nodes=_nodes(report),
             layers=_layers(report),
@@ -55,8 +56,8 @@ def _nodes(report: Report) -> list[dict[str, Any]]:
     return [
         {
             "name": node.name,
-            "machine": topology.short(node.product),
-            "gpus": topology.gpu_text(node),
+            "machine": looks.short(node.product),
+            "gpus": looks.gpu_text(node),
             "roles": ", ".join(sorted(role.replace("_", " ") for role in node.roles)),
             "address": str(node.address),
             "bmc": str(node.bmc.address),

@@ -57,11 +57,14 @@ def titled(content: str, words: str) -> str:
     return element("g", element("title", escape(words)) + content)
 
 
-def drawing(width: float, height: float, content: str, label: str) -> str:
-    """The whole drawing, as wide as its place allows."""
+def drawing(width: float, height: float, content: str, label: str, about: str = "") -> str:
+    """The whole drawing, as wide as its place allows; ``label`` and ``about`` are its title and description."""
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="100%" style="max-width: {width:.0f}px"'
     name = f'role="img" aria-label="{escape(label)}"'
-    return f'<svg {size} {name} xmlns="http://www.w3.org/2000/svg" font-family="inherit">{content}</svg>'
+    said = element("title", escape(label)) + (element("desc", escape(about)) if about else "")
+    return (
+        f'<svg {size} {name} xmlns="http://www.w3.org/2000/svg" font-family="inherit">{said}{content}</svg>'
+    )
 
 
 def fitted(words: str, width: float, size: float) -> str:

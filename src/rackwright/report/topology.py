@@ -1,5 +1,6 @@
-"""Two drawings of a site: networks as buses over the servers with switches below, and the racks from the
-front.
+"""The drawing of a site: networks as buses over the servers, with the switches below.
+
+A site with more servers than fit side by side is drawn by rack (rackwright.report.by_rack).
 """
 
 from __future__ import annotations
@@ -7,47 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rackwright.derive.model import Node, SiteModel
-from rackwright.report import svg
+from rackwright.report import by_rack, svg
+from rackwright.report.looks import buses, colours, gpu_text, network_text, short
 
 WIDTH = 1240.0
 GUTTER = 196.0
 BUS_GAP = 44.0
 BOX_HEIGHT = 138.0
-UNIT = 13.0
-RACK_WIDTH = 250.0
-RACK_UNITS = 42
-ORDER = ("external", "management", "storage", "oob")
-
-
-def short(product: str) -> str:
-    """``PowerEdge XE9680`` → ``XE9680``."""
-    return product.removeprefix("PowerEdge ").removeprefix("PowerSwitch ")
-
-
-def gpu_text(node: Node) -> str:
-    """``8 x H100 SXM``."""
-    if node.gpus is None:
-        return ""
-    product = node.gpus.product.removeprefix("NVIDIA ").split(" ")[0]
-    return f"{node.gpus.count} x {product} {node.gpus.form_factor}"
-
-
-def colours(node: Node) -> tuple[str, str]:
-    """(fill, edge) by role."""
-    if node.is_head:
-        return svg.HEAD_FILL, svg.HEAD_EDGE
-    if node.is_control_plane:
-        return svg.CONTROL_FILL, svg.CONTROL_EDGE
-    return svg.WORKER_FILL, svg.WORKER_EDGE
-
-
-def buses(model: SiteModel) -> list[str]:
-    """Purposes of the site's networks, in the order in which they are drawn."""
-    return [purpose for purpose in ORDER if purpose in model.networks]
+MOST_SIDE_BY_SIDE = 14
 
 
 def topology(model: SiteModel, results: Mapping[str, str]) -> str:
-    """Networks, servers, switches, cables; ``results`` is name of node → ``passed`` or ``failed``."""
+    """Networks, servers, switches, cables.
+
+    ``results`` is name of node → ``passed`` or ``failed``; empty where nothing ran.
+    """
+    if len(model.nodes) > MOST_SIDE_BY_SIDE:
+        return by_rack.topology(model)
     step = (WIDTH - GUTTER) / max(len(model.nodes), 1)
     width = min(step - 8, 130.0)
     left = {n.name: GUTTER + i * step + (step - width) / 2 for i, n in enumerate(model.nodes)}
@@ -62,13 +39,18 @@ def topology(model: SiteModel, results: Mapping[str, str]) -> str:
         parts.append(svg.text(0, switch_y + 14, "Switches", 12, font_weight="600"))
         parts.append(svg.text(0, switch_y + 29, f"{len(model.cables)} cables", 10.5, svg.MUTED))
     height = switch_y + 44 if model.switches else top + BOX_HEIGHT + 8
-    return svg.drawing(WIDTH, height, "".join(parts), f"Networks, servers and switches of {model.name}")
+    about = (
+        f"{len(model.nodes)} servers hang on {len(buses(model))} networks drawn as lines above them; "
+        f"{len(model.cables)} cables lead to {len(model.switches)} switches below."
+    )
+    return svg.drawing(
+        WIDTH, height, "".join(parts), f"Networks, servers and switches of {model.name}", about
+    )
 
 
 def _bus(model: SiteModel, purpose: str, y: float) -> str:
     network = model.networks[purpose]
     colour = svg.NETWORK_COLOURS[purpose]
-    vlan = f", VLAN {network.vlan}" if network.vlan else ""
     extra = ""
     if purpose == "management":
         extra = f"API {model.api_vip}:{model.api_port}"
@@ -78,7 +60,7 @@ def _bus(model: SiteModel, purpose: str, y: float) -> str:
         extra = f"models {vips[0]}{more}"
     return (
         svg.text(0, y - 3, purpose, 12, colour, font_weight="600")
-        + svg.text(0, y + 10, f"{network.cidr}{vlan}", 10.5, svg.MUTED)
+        + svg.text(0, y + 10, network_text(network), 10.5, svg.MUTED)
         + (svg.text(0, y + 22, extra, 10.5, svg.MUTED) if extra else "")
         + svg.line(GUTTER - 14, y, WIDTH - 4, y, colour, 4.0)
     )
@@ -126,9 +108,8 @@ def _server(node: Node, x: float, y: float, width: float, result: str) -> str:
     if result:
         colour = svg.GOOD if result == "passed" else svg.BAD
         parts.append(svg.element("circle", cx=x + width - 9, cy=y + 9, r=4.0, fill=colour))
-    return svg.titled(
-        "".join(parts), f"{node.fqdn}, rack {node.rack} unit {node.unit}: {result or 'not reached'}"
-    )
+    said = f": {result}" if result else ""
+    return svg.titled("".join(parts), f"{node.fqdn}, rack {node.rack} unit {node.unit}{said}")
 
 
 def _gpus(middle: float, y: float, count: int) -> str:
@@ -181,48 +162,3 @@ def _cables(model: SiteModel, left: Mapping[str, float], width: float, bottom: f
             svg.titled(link, f"{cable.a.device} {cable.a.port} to {cable.b.device}, {cable.speed_gbps} Gb/s")
         )
     return "".join(parts)
-
-
-def racks(model: SiteModel) -> str:
-    """Every rack from the front: unit numbers, servers and switches where they are."""
-    names = sorted({n.rack for n in model.nodes} | {s.rack for s in model.switches})
-    parts = [_rack(model, name, 30 + i * (RACK_WIDTH + 54)) for i, name in enumerate(names)]
-    width = 30 + len(names) * (RACK_WIDTH + 54)
-    return svg.drawing(width, RACK_UNITS * UNIT + 44, "".join(parts), f"Racks of {model.name}")
-
-
-def _rack(model: SiteModel, name: str, x: float) -> str:
-    top, inner = 30.0, RACK_WIDTH
-    parts = [
-        svg.text(x + inner / 2, 16, f"Rack {name}", 13, text_anchor="middle", font_weight="600"),
-        svg.box(x - 6, top - 6, inner + 12, RACK_UNITS * UNIT + 12, "#fff", svg.SWITCH_EDGE, 5),
-        svg.box(x, top, inner, RACK_UNITS * UNIT, svg.PANEL, svg.HAIR, 2),
-    ]
-    for unit in range(1, RACK_UNITS + 1):
-        y = top + (RACK_UNITS - unit) * UNIT
-        parts.append(svg.line(x, y, x + inner, y, "#e3e9ef", 0.6))
-        if unit % 5 == 0 or unit in (1, RACK_UNITS):
-            parts.append(svg.text(x - 11, y + UNIT - 3, str(unit), 9, svg.MUTED, text_anchor="end"))
-    for node in model.nodes:
-        if node.rack == name:
-            fill, edge = colours(node)
-            words = f"{short(node.product)}  {gpu_text(node)}".strip()
-            parts.append(_device(x, top, inner, node.unit, node.height, node.name, words, fill, edge))
-    for switch in model.switches:
-        if switch.rack == name:
-            look = (short(switch.product), svg.SWITCH_FILL, svg.SWITCH_EDGE)
-            parts.append(_device(x, top, inner, switch.unit, switch.height, switch.name, *look))
-    return "".join(parts)
-
-
-def _device(
-    x: float, top: float, inner: float, unit: int, height: int, name: str, words: str, fill: str, edge: str
-) -> str:
-    y = top + (RACK_UNITS - unit - height + 1) * UNIT
-    middle = y + height * UNIT / 2 + 3.4
-    return svg.titled(
-        svg.box(x + 2, y + 0.8, inner - 4, height * UNIT - 1.6, fill, edge, 2.5)
-        + svg.text(x + 10, middle, name, 10, font_weight="600")
-        + svg.text(x + inner - 10, middle, words, 9.5, svg.MUTED, text_anchor="end"),
-        f"{name}, unit {unit}" + (f" to {unit + height - 1}" if height > 1 else ""),
-    )

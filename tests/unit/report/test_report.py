@@ -12,10 +12,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from sample import BEGAN, leave, timeline
 
+from rackwright.derive.documents import elevations
 from rackwright.derive.model import SiteModel
 from rackwright.errors import UsageError
 from rackwright.paths import checkout
-from rackwright.report import gantt, topology
+from rackwright.report import gantt, racks, topology
 from rackwright.report.components import components
 from rackwright.report.data import Rehearsal, gather, read_rehearsal, scrub
 from rackwright.report.write import write_report
@@ -137,7 +138,8 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
 def test_the_drawings_are_well_formed_and_show_everything(model: SiteModel, tmp_path: Path) -> None:
     leave(tmp_path, model)
     report = gather(model, tmp_path, None)
-    whole = topology.topology(model, {}), topology.racks(model), gantt.timeline(report)
+    front = racks.side_by_side(elevations(model), model.name)
+    whole = topology.topology(model, {}), front, gantt.timeline(report)
     for drawn in whole:
         ElementTree.fromstring(drawn)  # noqa: S314  # our own
     for name in [node.name for node in model.nodes] + [switch.name for switch in model.switches]:
