@@ -222,6 +222,22 @@ def elevations(model: SiteModel, power: Mapping[str, int] | None = None) -> tupl
     )
 
 
+def power(model: SiteModel, catalogue: Catalogue) -> Mapping[str, int]:
+    """Watts at full load by the device's name; those that the catalogue knows nothing of are missing."""
+    watts: dict[str, int] = {}
+    for node in model.nodes:
+        gpu = (node.gpus.key, node.gpus.count) if node.gpus else (None, 0)
+        parts = catalogue.power_parts(node.profile, *gpu)
+        if parts is not None:
+            watts[node.name] = sum(parts.values())
+    drawn = {facts.product: facts.power_w for facts in catalogue.switches.values()}
+    for switch in model.switches:
+        known = drawn.get(switch.product)
+        if known is not None:
+            watts[switch.name] = known
+    return watts
+
+
 def address_plan(model: SiteModel) -> Mapping[str, tuple[AddressRow, ...]]:
     """Every address in use by network, in ascending order."""
     plan: dict[str, list[AddressRow]] = {purpose: [] for purpose in model.networks}
@@ -291,7 +307,10 @@ def _adapters(node: Node, catalogue: Catalogue, cabled: set[str]) -> list[tuple[
     for name in facts:
         groups[name.rstrip("0123456789")].append(name)
     return [
-        (facts[names[0]].product, f"{len(names)} x {facts[names[0]].speed_gbps} Gbit/s")
+        (
+            catalogue.nics[facts[names[0]].product].product,
+            f"{len(names)} x {facts[names[0]].speed_gbps} Gbit/s",
+        )
         for names in groups.values()
         if cabled & set(names)
     ]
