@@ -145,8 +145,41 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Rack:
+    """A rack: ``units`` high, ``power_w`` watts from its feeds (None: not stated)."""
+
+    name: str
+    units: int
+    power_w: int | None
+
+
+@dataclass(frozen=True)
+class Storage:
+    """External storage on the storage network: what it is, its name in DNS, and the export with the models."""
+
+    product: str
+    name: str
+    fqdn: str
+    address: IPv4Address
+    protocol: str
+    export: str
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A warning that is accepted: the rule, the path that it is confined to (None: everywhere), and why."""
+
+    rule: str
+    at: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
 class SwitchPort:
-    """A port of a switch. ``peer`` is ``device:port`` of what is plugged in, or None."""
+    """A port of a switch, or a part of a broken-out one (``ethernet1/1/1:1``).
+
+    ``peer`` is ``device:port`` of what is plugged in, or None.
+    """
 
     name: str
     speed_gbps: int
@@ -207,7 +240,11 @@ class Access:
 
 @dataclass(frozen=True)
 class SiteModel:
-    """A whole site. Nodes, switches, cables and served models are ordered by name."""
+    """A whole site. Nodes, racks, switches, cables and served models are ordered by name.
+
+    ``racks`` are all racks that machines stand in, and those stated. ``head_vip`` is set where two head
+    nodes share their place.
+    """
 
     name: str
     domain: str
@@ -217,8 +254,11 @@ class SiteModel:
     path: str
     networks: Mapping[str, Network]
     nodes: tuple[Node, ...]
+    racks: tuple[Rack, ...]
     switches: tuple[Switch, ...]
     cables: tuple[Cable, ...]
+    head_vip: IPv4Address | None
+    storage: Storage | None
     api_vip: IPv4Address
     api_port: int
     api_fqdn: str
@@ -234,6 +274,7 @@ class SiteModel:
     serving: tuple[ServedModel, ...]
     serving_range: tuple[IPv4Address, IPv4Address] | None
     access: Access
+    waivers: tuple[Waiver, ...]
     versions: Mapping[str, str]
 
     def node(self, name: str) -> Node:
@@ -245,8 +286,18 @@ class SiteModel:
 
     @property
     def head(self) -> Node:
-        """The head node."""
-        return next(node for node in self.nodes if node.is_head)
+        """The head node; of two, the one that is active first."""
+        return self.heads[0]
+
+    @property
+    def heads(self) -> tuple[Node, ...]:
+        """The head node, or the two that share its place."""
+        return tuple(node for node in self.nodes if node.is_head)
+
+    @property
+    def head_address(self) -> IPv4Address:
+        """Where the head node's services are reached: the shared address of two, else its own."""
+        return self.head_vip or self.head.address
 
     @property
     def control_planes(self) -> tuple[Node, ...]:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import cast
 
 from rackwright import catalog
-from rackwright.catalog import Catalogue
+from rackwright.catalog import Catalogue, ServerPort
 from rackwright.derive.model import (
     Access,
     Bmc,
@@ -17,18 +17,22 @@ from rackwright.derive.model import (
     Network,
     Node,
     Purpose,
+    Rack,
     ServedModel,
     Silicon,
     SiteModel,
+    Storage,
     Switch,
     SwitchPort,
+    Waiver,
 )
 from rackwright.intent import schema
-from rackwright.intent.hardware import BOND_PORTS, chosen_gpus
+from rackwright.intent.hardware import BOND_PORTS, STORAGE_PORTS, chosen_gpus, port_speeds
 
 API_PORT = 8443
 REGISTRY_PORT = 5000
 BOND = "bond0"
+STORAGE_BOND = "bond1"
 
 
 def derive(intent: schema.SiteFile, path: str, catalogue: Catalogue) -> SiteModel:
@@ -40,7 +44,8 @@ def derive(intent: schema.SiteFile, path: str, catalogue: Catalogue) -> SiteMode
         for server in sorted(intent.servers, key=lambda s: s.name)
     )
     cables = derive_cables(intent, catalogue)
-    heads = tuple(node.address for node in nodes if node.is_head)
+    vip = intent.head.vip if intent.head is not None else None
+    heads = (vip,) if vip is not None else tuple(node.address for node in nodes if node.is_head)
     return SiteModel(
         name=site.name,
         domain=site.domain,
@@ -50,10 +55,13 @@ def derive(intent: schema.SiteFile, path: str, catalogue: Catalogue) -> SiteMode
         path=path,
         networks=MappingProxyType(networks),
         nodes=nodes,
+        racks=derive_racks(intent),
         switches=tuple(
             _switch(switch, cables, catalogue) for switch in sorted(intent.switches, key=lambda s: s.name)
         ),
         cables=cables,
+        head_vip=vip,
+        storage=_storage(intent),
         api_vip=intent.kubernetes.api_vip,
         api_port=API_PORT,
         api_fqdn=f"api.{site.domain}",
@@ -69,6 +77,7 @@ def derive(intent: schema.SiteFile, path: str, catalogue: Catalogue) -> SiteMode
         serving=derive_serving(intent.serving),
         serving_range=intent.serving.vip_range if intent.serving else None,
         access=Access(intent.access.user, intent.access.authorized_keys),
+        waivers=tuple(Waiver(waiver.rule, waiver.at, waiver.reason) for waiver in intent.waive),
         versions=MappingProxyType(dict(catalog.releases()[site.release].versions)),
     )
 
@@ -83,6 +92,24 @@ def derive_networks(networks: schema.Networks) -> dict[str, Network]:
         for purpose, net in stated
         if net is not None
     }
+
+
+def derive_racks(intent: schema.SiteFile) -> tuple[Rack, ...]:
+    """The stated racks, and those that machines name: of the usual height, power unknown."""
+    racks = {rack.name: Rack(rack.name, rack.units, rack.power_w) for rack in intent.racks}
+    usual = schema.Rack.model_fields["units"].default
+    named = [server.rack for server in intent.servers] + [switch.rack for switch in intent.switches]
+    for name in named:
+        racks.setdefault(name, Rack(name, usual, None))
+    return tuple(racks[name] for name in sorted(racks))
+
+
+def _storage(intent: schema.SiteFile) -> Storage | None:
+    stated = intent.storage
+    if stated is None:
+        return None
+    fqdn = f"{stated.name}.{intent.site.domain}"
+    return Storage(stated.product, stated.name, fqdn, stated.address, stated.protocol, stated.export)
 
 
 def derive_node(
@@ -128,42 +155,56 @@ def derive_silicon(server: schema.Server, catalogue: Catalogue) -> Silicon | Non
 def _interfaces(
     server: schema.Server, networks: dict[str, Network], catalogue: Catalogue
 ) -> tuple[Interface, ...]:
-    """LOM on oob; ocp1 and ocp2 bonded; management untagged on the bond, external and storage tagged."""
+    """LOM on oob; bond0 of ocp1 and ocp2: management untagged, external and storage tagged.
+
+    Where there is a second adapter, bond1 of nic1 and nic2 carries storage instead.
+    """
     facts = catalogue.servers[server.profile].ports
     result: list[Interface] = []
     if "lom1" in server.ports:
         oob = networks["oob"]
         result.append(_carrying(facts["lom1"].interface, oob, server.ports["lom1"].mac, server.addresses.oob))
-    members = tuple(name for name in BOND_PORTS if name in server.ports)
     tagged = [
         networks[p]
         for p in ("external", "storage")
         if p in networks and getattr(server.addresses, p) is not None
     ]
     management = networks["management"]
-    for name in members:
-        result.append(
-            Interface(facts[name].interface, None, server.ports[name].mac, None, management.mtu, "physical")
-        )
-    mac = server.ports[members[0]].mac
-    result.append(
-        Interface(
-            name=BOND,
-            network="management",
-            mac=mac,
-            address=_on(management, server.addresses.management),
-            mtu=management.mtu,
-            kind="bond",
-            members=tuple(facts[name].interface for name in members),
-        )
-    )
-    for network in tagged:
-        address = _on(network, cast("IPv4Address", getattr(server.addresses, network.purpose)))
-        name = f"{BOND}.{network.vlan}"
-        result.append(
-            Interface(name, network.purpose, mac, address, network.mtu, "vlan", (), BOND, network.vlan)
-        )
+    second = [net for net in tagged if net.purpose == "storage" and STORAGE_PORTS[0] in server.ports]
+    first = [net for net in tagged if net not in second]
+    result += _bond(BOND, BOND_PORTS, management, first, server, facts)
+    if STORAGE_PORTS[0] in server.ports:
+        result += _bond(STORAGE_BOND, STORAGE_PORTS, None, second, server, facts)
     return tuple(result)
+
+
+def _bond(
+    bond: str,
+    ports: tuple[str, ...],
+    untagged: Network | None,
+    tagged: list[Network],
+    server: schema.Server,
+    facts: dict[str, ServerPort],
+) -> list[Interface]:
+    """A bond with its members before it and its VLANs after it."""
+    members = tuple(name for name in ports if name in server.ports)
+    macs = [server.ports[name].mac for name in members]
+    carried = [net for net in (untagged, *tagged) if net is not None]
+    mtu = untagged.mtu if untagged else max((net.mtu for net in carried), default=1500)
+    names = tuple(facts[name].interface for name in members)
+    result = [
+        Interface(name, None, mac, None, mtu, "physical") for name, mac in zip(names, macs, strict=True)
+    ]
+    address = _on(untagged, server.addresses.management) if untagged else None
+    purpose = untagged.purpose if untagged else None
+    result.append(Interface(bond, purpose, macs[0], address, mtu, "bond", names))
+    for network in tagged:
+        own = _on(network, cast("IPv4Address", getattr(server.addresses, network.purpose)))
+        name = f"{bond}.{network.vlan}"
+        result.append(
+            Interface(name, network.purpose, macs[0], own, network.mtu, "vlan", (), bond, network.vlan)
+        )
+    return result
 
 
 def _carrying(name: str, network: Network, mac: str, address: IPv4Address | None) -> Interface:
@@ -177,7 +218,7 @@ def _on(network: Network, address: IPv4Address) -> IPv4Interface:
 
 def derive_cables(intent: schema.SiteFile, catalogue: Catalogue) -> tuple[Cable, ...]:
     """Every cable that the site states, once, ordered by its ends."""
-    speeds = {switch.name: catalogue.switches[switch.product].speeds() for switch in intent.switches}
+    speeds = {switch.name: port_speeds(switch, catalogue) for switch in intent.switches}
     cables: list[Cable] = []
     for server in intent.servers:
         facts = catalogue.servers[server.profile].ports
@@ -193,9 +234,10 @@ def derive_cables(intent: schema.SiteFile, catalogue: Catalogue) -> tuple[Cable,
     return tuple(sorted(cables, key=lambda c: (_end(c.a), _end(c.b))))
 
 
-def _end(end: CableEnd) -> tuple[str, str, int]:
+def _end(end: CableEnd) -> tuple[str, str, int, int]:
     stem, _, number = end.port.rpartition("/")
-    return end.device, stem, int(number) if stem else 0
+    whole, _, part = number.partition(":")
+    return (end.device, stem, int(whole), int(part or 0)) if stem else (end.device, "", 0, 0)
 
 
 def _cable(one: CableEnd, other: CableEnd, speed: int) -> Cable:
@@ -210,7 +252,9 @@ def _switch(switch: schema.Switch, cables: tuple[Cable, ...], catalogue: Catalog
         for end, far in ((cable.a, cable.b), (cable.b, cable.a)):
             if end.device == switch.name:
                 peers[end.port] = f"{far.device}:{far.port}"
-    ports = tuple(SwitchPort(name, speed, peers.get(name)) for name, speed in facts.speeds().items())
+    ports = tuple(
+        SwitchPort(name, speed, peers.get(name)) for name, speed in port_speeds(switch, catalogue).items()
+    )
     return Switch(switch.name, facts.product, switch.address, switch.rack, switch.unit, facts.height, ports)
 
 

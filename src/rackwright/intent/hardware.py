@@ -9,6 +9,22 @@ from rackwright.intent import schema
 BOND_PORTS = ("ocp1", "ocp2")
 
 
+# The ports of the optional second adapter: bond1, which then carries the storage network.
+STORAGE_PORTS = ("nic1", "nic2")
+
+
+def port_speeds(switch: schema.Switch, catalogue: catalog.Catalogue) -> dict[str, int]:
+    """Each port's speed in Gbit/s in the order of the front panel, a broken-out port's parts in its place."""
+    speeds: dict[str, int] = {}
+    for name, speed in catalogue.switches[switch.product].speeds().items():
+        if name in switch.breakouts:
+            count, each = (int(part) for part in switch.breakouts[name].split("x"))
+            speeds |= {f"{name}:{number}": each for number in range(1, count + 1)}
+        else:
+            speeds[name] = speed
+    return speeds
+
+
 def chosen_gpus(server: schema.Server, catalogue: catalog.Catalogue) -> tuple[catalog.GpuOption, int] | None:
     """The GPU option of a server and how many: as stated, else its profile's usual ones.
 

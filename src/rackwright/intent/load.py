@@ -42,6 +42,10 @@ class Intent:
     servers: list[tuple[Path_, schema.Server]] = field(default_factory=list)
     serving: schema.Serving | None = None
     models: list[tuple[Path_, schema.ModelService]] = field(default_factory=list)
+    head: schema.Head | None = None
+    racks: list[tuple[Path_, schema.Rack]] = field(default_factory=list)
+    storage: schema.Storage | None = None
+    waivers: list[tuple[Path_, schema.Waiver]] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
 
 
@@ -116,6 +120,10 @@ def _complete(document: Document, catalogue: catalog.Catalogue, whole: schema.Si
         servers=_paths(("servers",), whole.servers),
         serving=whole.serving,
         models=_paths(("serving", "models"), whole.serving.models if whole.serving else ()),
+        head=whole.head,
+        racks=_paths(("racks",), whole.racks),
+        storage=whole.storage,
+        waivers=_paths(("waive",), whole.waive),
     )
 
 
@@ -142,6 +150,10 @@ def _salvage(
     intent.switches = _items(schema.Switch, data, ("switches",), context)
     intent.interconnects = _items(schema.Interconnect, data, ("interconnects",), context)
     intent.servers = _items(schema.Server, data, ("servers",), context)
+    intent.head = _part(schema.Head, data.get("head"))
+    intent.racks = _items(schema.Rack, data, ("racks",), context)
+    intent.storage = _part(schema.Storage, data.get("storage"))
+    intent.waivers = _items(schema.Waiver, data, ("waive",), context)
     serving = data.get("serving")
     if isinstance(serving, dict):
         intent.models = _items(schema.ModelService, serving, ("serving", "models"), context)

@@ -2,140 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from ipaddress import IPv4Address
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
-from rackwright import catalog
+from rackwright.intent.fields import (
+    AddressRange,
+    Breakout,
+    Domain,
+    ExportPath,
+    Host,
+    Mac,
+    Name,
+    Network4,
+    PortName,
+    Profile,
+    PublicKey,
+    RackName,
+    ServiceTag,
+    Unit,
+)
 
 Role = Literal["head", "control_plane", "gpu_worker"]
 PURPOSES = ("management", "external", "storage", "oob")
-
-
-class FieldError(ValueError):
-    """A value that is wrong in itself; ``hint`` says how it should look."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
-def _matching(pattern: str, what: str, hint: str) -> AfterValidator:
-    compiled = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise FieldError(f"'{value}' is not {what}", hint)
-        return value
-
-    return AfterValidator(check)
-
-
-def _address_range(value: object) -> object:
-    """``first-last`` as a pair of addresses."""
-    if not isinstance(value, str):
-        return value
-    hint = "write it as first-last, such as 10.0.0.100-10.0.0.199"
-    parts = [part.strip() for part in value.split("-")]
-    if len(parts) != 2:
-        raise FieldError(f"'{value}' is not a range of addresses", hint)
-    try:
-        first, last = IPv4Address(parts[0]), IPv4Address(parts[1])
-    except ValueError as error:
-        raise FieldError(f"'{value}' is not a range of addresses: {error}", hint) from None
-    if last < first:
-        raise FieldError(f"the range '{value}' ends before it begins", "put the lower address first")
-    return first, last
-
-
-def _network(value: object) -> object:
-    """A network; an address with host bits set is refused with the network that it lies in."""
-    if not isinstance(value, str):
-        return value
-    if "/" not in value:
-        raise FieldError(f"'{value}' has no prefix length", f"write it as network/length, such as {value}/24")
-    try:
-        return IPv4Network(value)
-    except ValueError:
-        pass
-    try:
-        lying_in = IPv4Network(value, strict=False)
-    except ValueError:
-        raise FieldError(
-            f"'{value}' is not an IPv4 network", "write it as network/length, such as 10.0.0.0/24"
-        ) from None
-    raise FieldError(f"'{value}' is an address within a network, not the network", f"write {lying_in}")
-
-
-def _profile(value: str, info: ValidationInfo) -> str:
-    """A key of the catalogue's servers; the site's own catalogue comes as the validation's context."""
-    known = (info.context or {}).get("profiles") or catalog.builtin().servers
-    if value not in known:
-        raise PydanticCustomError("unknown_choice", "not a profile", {"choices": sorted(known)})
-    return value
-
-
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-Name = Annotated[
-    str,
-    _matching(
-        _LABEL,
-        "a valid DNS name",
-        "use lower-case letters, digits and hyphens; at most 63, no hyphen at either end",
-    ),
-]
-Domain = Annotated[
-    str,
-    Field(max_length=200),
-    _matching(
-        rf"{_LABEL}(\.{_LABEL})+",
-        "a valid domain name",
-        "use lower-case labels joined by dots, such as dc1.example",
-    ),
-]
-Host = Annotated[
-    str,
-    _matching(
-        r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?",
-        "a host name or address",
-        "such as ntp1.example or 192.0.2.1",
-    ),
-]
-Mac = Annotated[
-    str,
-    _matching(
-        r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}",
-        "a MAC address",
-        "write six pairs of hex digits, such as b0:7b:25:00:00:01",
-    ),
-    AfterValidator(str.lower),
-]
-ServiceTag = Annotated[
-    str,
-    _matching(
-        r"[0-9A-Za-z]{7}", "a service tag", "it is the 7 letters and digits on the server's pull-out tag"
-    ),
-    AfterValidator(str.upper),
-]
-Rack = Annotated[
-    str,
-    _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", "a rack's name", "use letters, digits, '-', '_' or '.'"),
-]
-PublicKey = Annotated[
-    str,
-    _matching(
-        r"(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?",
-        "an ssh public key",
-        "paste the one line of the .pub file; never a private key",
-    ),
-]
-Profile = Annotated[str, AfterValidator(_profile)]
-Network4 = Annotated[IPv4Network, BeforeValidator(_network)]
-AddressRange = Annotated[tuple[IPv4Address, IPv4Address], BeforeValidator(_address_range)]
-Unit = Annotated[int, Field(ge=1, le=52)]
 
 
 class Strict(BaseModel):
@@ -233,14 +123,46 @@ class Kubernetes(Strict):
     service_cidr: Network4 = Field(description="Addresses of services within the cluster.")
 
 
+class Head(Strict):
+    """The head node's place where two servers share it, one active, one waiting."""
+
+    vip: IPv4Address = Field(
+        description="The address of the active one (management network): DNS, time, mirror and registry."
+    )
+
+
+class Rack(Strict):
+    """A rack."""
+
+    name: RackName = Field(description="The rack's name, by which servers and switches refer to it.")
+    units: Unit = Field(42, description="Its height in rack units.")
+    power_w: int | None = Field(
+        None, ge=1, description="Watts that its feeds can give together while one of them is out."
+    )
+
+
+class Storage(Strict):
+    """External storage. Its credentials belong into the vault, not here."""
+
+    product: str = Field(min_length=1, description="What it is, such as PowerScale F600.")
+    name: Name = Field(description="Its name in DNS.")
+    address: IPv4Address = Field(description="Where the nodes reach it, on the storage network.")
+    protocol: Literal["nfs"] = Field("nfs", description="How its files are mounted.")
+    export: ExportPath = Field(description="The exported directory that holds the models.")
+
+
 class Switch(Strict):
     """A switch."""
 
     name: Name = Field(description="The switch's name, by which servers' ports refer to it.")
     product: str = Field(description="A key of catalog/switches.yml.")
-    rack: Rack = Field(description="The rack it stands in.")
+    rack: RackName = Field(description="The rack it stands in.")
     unit: Unit = Field(description="The lowest rack unit that it takes, counted from the bottom.")
     address: IPv4Address = Field(description="Its management port's address on the oob network.")
+    breakouts: dict[PortName, Breakout] = Field(
+        {},
+        description="Ports split into slower ones: ethernet1/1/1 as 4x25 gives ethernet1/1/1:1 to ethernet1/1/1:4.",
+    )
 
 
 class Interconnect(Strict):
@@ -299,7 +221,7 @@ class Server(Strict):
     roles: tuple[Role, ...] = Field(
         min_length=1, description="What it is for: head, control_plane, gpu_worker."
     )
-    rack: Rack = Field(description="The rack it stands in.")
+    rack: RackName = Field(description="The rack it stands in.")
     unit: Unit = Field(description="The lowest rack unit that it takes, counted from the bottom.")
     service_tag: ServiceTag = Field(
         description="Dell's service tag: it tells the machines apart before they have addresses."
@@ -307,7 +229,7 @@ class Server(Strict):
     bmc: Bmc = Field(description="The iDRAC.")
     addresses: Addresses = Field(description="The server's addresses by network.")
     ports: dict[str, Port] = Field(
-        description="Network ports by the profile's names (lom1, ocp1, ocp2 …); ocp1 and ocp2 make the bond."
+        description="Network ports by the profile's names: lom1 on oob, ocp1 and ocp2 as bond0, nic1 and nic2 as bond1."
     )
     gpus: Gpus | None = Field(
         None, description="Only where the GPUs are other than the profile's usual ones."
@@ -337,6 +259,20 @@ class Serving(Strict):
     models: tuple[ModelService, ...] = Field((), description="The models to serve.")
 
 
+class Waiver(Strict):
+    """A warning that the site's owner has looked at and accepts. Errors can't be waived."""
+
+    rule: str = Field(description="The rule's id, as the warning shows it.")
+    at: str | None = Field(
+        None,
+        min_length=1,
+        description="Where: the path of the warning or its beginning, such as servers.xe9680-1; left out, everywhere.",
+    )
+    reason: str = Field(
+        min_length=10, description="Why it is accepted; the report and the site book show it."
+    )
+
+
 class SiteFile(Strict):
     """A site file: one site, stated once."""
 
@@ -349,6 +285,11 @@ class SiteFile(Strict):
     dns: Dns = Field(Dns(), description="Name service.")
     ntp: Ntp = Field(Ntp(), description="Time.")
     kubernetes: Kubernetes = Field(description="The cluster.")
+    head: Head | None = Field(None, description="The address that two head nodes share; needed for two.")
+    racks: tuple[Rack, ...] = Field(
+        (), description="The racks; where they are stated, every machine stands in one of them."
+    )
+    storage: Storage | None = Field(None, description="External storage for models, where there is any.")
     switches: tuple[Switch, ...] = Field((), description="The switches.")
     interconnects: tuple[Interconnect, ...] = Field((), description="Cables between switches.")
     servers: tuple[Server, ...] = Field(
@@ -357,6 +298,7 @@ class SiteFile(Strict):
     serving: Serving | None = Field(
         None, description="The inference service; left out, the cluster serves nothing yet."
     )
+    waive: tuple[Waiver, ...] = Field((), description="Warnings that are accepted, each with its reason.")
 
 
 class RackFile(Strict):

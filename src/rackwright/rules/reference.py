@@ -40,6 +40,9 @@ CLASSES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("dns", schema.Dns),
     ("ntp", schema.Ntp),
     ("kubernetes", schema.Kubernetes),
+    ("head", schema.Head),
+    ("racks[]", schema.Rack),
+    ("storage", schema.Storage),
     ("switches[]", schema.Switch),
     ("interconnects[]", schema.Interconnect),
     ("servers[]", schema.Server),
@@ -49,6 +52,7 @@ CLASSES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("servers[].gpus", schema.Gpus),
     ("serving", schema.Serving),
     ("serving.models[]", schema.ModelService),
+    ("waive[]", schema.Waiver),
     ("racks/*.yml", schema.RackFile),
 )
 
@@ -80,7 +84,7 @@ def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
     value = info.default
-    if isinstance(value, BaseModel) or value is None or value == ():
+    if isinstance(value, BaseModel) or value is None or value in ((), {}):
         return ""
     return f"`{value}`"
 
