@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from cluster import kubectl, objects
 
 from rackwright.derive.model import SiteModel
@@ -23,3 +25,12 @@ def test_two_replicas_on_different_nodes_verify_the_kubelets() -> None:
         arguments = one["spec"]["containers"][0]["args"]
         assert "--kubelet-insecure-tls" not in arguments
         assert any(part.startswith("--kubelet-certificate-authority=") for part in arguments)
+
+
+def test_the_api_server_verifies_the_certificate_of_the_metrics() -> None:
+    (service,) = (
+        one for one in objects("apiservices") if one["metadata"]["name"] == "v1beta1.metrics.k8s.io"
+    )
+    assert service["spec"].get("insecureSkipTLSVerify", False) is False
+    authority = kubectl("get configmap kube-root-ca.crt -n kube-system -o jsonpath='{.data.ca\\.crt}'")
+    assert base64.b64decode(service["spec"]["caBundle"]).decode().strip() == authority.strip()
