@@ -213,9 +213,21 @@ class Switch(Entry):
         whole = port.partition(":")[0]
         return next((group for group in self.ports if whole in group.names()), None)
 
-    def speeds(self) -> dict[str, int]:
-        """Each whole port's usual speed in Gbit/s, in the order of the front panel."""
-        return {name: group.speed_gbps for group in self.ports for name in group.names()}
+    def speeds(self, breakouts: Mapping[str, str] | None = None) -> dict[str, int]:
+        """Each port's usual speed in Gbit/s, in the order of the front panel.
+
+        ``breakouts`` (port → ``4x25``) puts ``port:1`` … ``port:4`` in the place of a whole port.
+        """
+        found: dict[str, int] = {}
+        for group in self.ports:
+            for name in group.names():
+                kind = (breakouts or {}).get(name)
+                if kind is None:
+                    found[name] = group.speed_gbps
+                else:
+                    parts, _, speed = kind.partition("x")
+                    found |= {f"{name}:{part}": int(speed) for part in range(1, int(parts) + 1)}
+        return found
 
 
 class Load(Entry):

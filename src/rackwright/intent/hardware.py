@@ -15,14 +15,7 @@ STORAGE_PORTS = ("nic1", "nic2")
 
 def port_speeds(switch: schema.Switch, catalogue: catalog.Catalogue) -> dict[str, int]:
     """Each port's speed in Gbit/s in the order of the front panel, a broken-out port's parts in its place."""
-    speeds: dict[str, int] = {}
-    for name, speed in catalogue.switches[switch.product].speeds().items():
-        if name in switch.breakouts:
-            count, each = (int(part) for part in switch.breakouts[name].split("x"))
-            speeds |= {f"{name}:{number}": each for number in range(1, count + 1)}
-        else:
-            speeds[name] = speed
-    return speeds
+    return catalogue.switches[switch.product].speeds(switch.breakouts)
 
 
 def chosen_gpus(server: schema.Server, catalogue: catalog.Catalogue) -> tuple[catalog.GpuOption, int] | None:
