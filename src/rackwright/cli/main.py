@@ -10,7 +10,7 @@ import traceback
 from rackwright import __version__
 from rackwright.errors import ExitCode, RackwrightError
 
-COMMANDS = ("validate", "render", "rollout", "rehearse", "lab", "bundle", "report", "doctor")
+COMMANDS = ("validate", "render", "book", "size", "rollout", "rehearse", "lab", "bundle", "report", "doctor")
 
 
 def parser(argv: list[str]) -> argparse.ArgumentParser:

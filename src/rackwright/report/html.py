@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rackwright import __version__
@@ -28,12 +28,16 @@ def page(report: Report) -> str:
     """The whole page as HTML text, scrubbed of anything that looks like a secret."""
     data = report.to_dict()
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(PAGE.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     results = {node["name"]: node["result"] for node in data["nodes"]}
     # The drawings are made of escaped parts (rackwright.report.svg); the template escapes everything else.
     return scrub(
-        environment.from_string(PAGE.read_text()).render(
+        environment.get_template(PAGE.name).render(
             data=data,
             rehearsal=report.rehearsal,
             passed=sum(check["result"] == "passed" for check in data["checks"]),
