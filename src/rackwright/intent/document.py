@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,46 +26,81 @@ class Mark:
 
 
 @dataclass
+class Origin:
+    """Where an item comes from that a range stands for: the range's path, and the item's name in words.
+
+    ``renamed`` gives the range's names of fields that are called otherwise there; ``marks`` the places of
+    what comes from another file, by the path within the item.
+    """
+
+    path: Path_
+    name: str
+    renamed: Mapping[str, str]
+    marks: Mapping[Path_, Mark] = field(default_factory=dict)
+
+
+@dataclass
 class Document:
     """Plain data and where each part of it stands.
 
     Scalars stay text (the grammar knows their types), so that ``2026.10``, ``10:20:30:40:50:60`` and ``no``
-    mean what they look like; only an empty value and ``null`` are None. ``keys`` and ``values`` map a path
-    (mapping keys and list indexes) to marks.
+    mean what they look like; only an empty value and ``null`` are None. A path is made of mapping keys and
+    list indexes; its place is looked up in ``root``, YAML's own tree, when somebody asks for it. What a
+    range stands for has its place by ``origins``.
     """
 
+    file: str = ""
     data: dict[str, Any] = field(default_factory=dict)
-    keys: dict[Path_, Mark] = field(default_factory=dict)
-    values: dict[Path_, Mark] = field(default_factory=dict)
+    root: yaml.MappingNode | None = None
+    origins: dict[Path_, Origin] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def mark(self, path: Path_, *, key: bool = False) -> Mark:
         """The place of a path's value (or key); of what encloses it where the file has no such path."""
-        for end in range(len(path), -1, -1):
-            part = path[:end]
-            exact = end == len(path)
-            first, second = (self.keys, self.values) if key or not exact else (self.values, self.keys)
-            if part in first:
-                return first[part]
-            if part in second:
-                return second[part]
-        return Mark("", 1, 1)
+        origin = self.origins.get(path[:2])
+        if origin is not None:
+            inner = path[2:]
+            for end in range(len(inner), 0, -1):
+                if inner[:end] in origin.marks:
+                    return origin.marks[inner[:end]]
+            if inner and isinstance(inner[0], str):
+                inner = (origin.renamed.get(inner[0], inner[0]), *inner[1:])
+            return self.mark((*origin.path, *inner), key=key)
+        node: yaml.Node | None = self.root
+        if node is None:
+            return Mark(self.file, 1, 1)
+        key_node: yaml.Node | None = None
+        for number, step in enumerate(path):
+            below = _child(node, step)
+            if below is None:
+                # Not there: its parent's key says best what lacks it.
+                return self._place(key_node or node) if number else Mark(self.file, 1, 1)
+            key_node, node = below
+        if not path:
+            return Mark(self.file, 1, 1)
+        return self._place((key_node or node) if key else node)
+
+    def _place(self, node: yaml.Node) -> Mark:
+        mark = node.start_mark
+        return Mark(mark.name, mark.line + 1, mark.column + 1)
 
     def finding(
         self, rule: str, path: Path_, message: str, hint: str, *, key: bool = False, severity: str = "error"
     ) -> Finding:
-        """A finding at a path's value (or key)."""
-        mark = self.mark(path, key=key)
+        """A finding at a path's value (or key); of an item of a range it names the item."""
+        mark, origin = self.mark(path, key=key), self.origins.get(path[:2])
+        if origin is not None and origin.name not in message:
+            message = f"{message} ({origin.name})"
         return Finding(rule, severity, mark.file, mark.line, mark.column, self.dotted(path), message, hint)
 
     def dotted(self, path: Path_) -> str:
-        """A path as people read it: list items by their ``name`` where they have one."""
+        """A path as people read it: list items by their ``name`` (a range's ``names``) where they have one."""
         parts: list[str] = []
         here: Any = self.data
         for step in path:
             here = _step(here, step)
-            name = here.get("name") if isinstance(step, int) and isinstance(here, dict) else None
-            parts.append(name if isinstance(name, str) else str(step))
+            name = here.get("name", here.get("names")) if isinstance(here, dict) else None
+            parts.append(name if isinstance(step, int) and isinstance(name, str) else str(step))
         return ".".join(parts)
 
     def absorb(self, other: Document, sections: Iterable[str]) -> None:
@@ -74,15 +110,33 @@ class Document:
             items, mine = other.data.get(section), self.data.get(section, [])
             if not isinstance(mine, list) or not isinstance(items, list):
                 continue
-            self.data[section] = mine
-            offset = len(mine)
-            mine.extend(items)
-            for theirs, ours in ((other.keys, self.keys), (other.values, self.values)):
-                for path, mark in theirs.items():
-                    if len(path) > 1 and path[0] == section and isinstance(path[1], int):
-                        ours[(section, path[1] + offset, *path[2:])] = mark
-                    elif path == (section,):
-                        ours.setdefault(path, mark)
+            self.data[section] = [*mine, *items]
+            theirs, ours = _pair(other.root, section), _pair(self.root, section)
+            if theirs is None or self.root is None:
+                continue
+            if ours is None:
+                self.root.value = [*self.root.value, theirs]
+                continue
+            joined = yaml.SequenceNode(ours[1].tag, [*ours[1].value, *theirs[1].value], ours[1].start_mark)
+            self.root.value = [(pair[0], joined) if pair[0] is ours[0] else pair for pair in self.root.value]
+
+
+def _pair(node: yaml.Node | None, key: str) -> tuple[yaml.Node, yaml.Node] | None:
+    """Key and value of a mapping's first entry of that name."""
+    if isinstance(node, yaml.MappingNode):
+        for pair in node.value:
+            if isinstance(pair[0], yaml.ScalarNode) and pair[0].value == key:
+                return pair[0], pair[1]
+    return None
+
+
+def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+    """The key (None in a list) and the value of one step down."""
+    if isinstance(step, str):
+        return _pair(node, step)
+    if isinstance(node, yaml.SequenceNode) and 0 <= step < len(node.value):
+        return None, node.value[step]
+    return None
 
 
 def _step(here: Any, step: str | int) -> Any:
@@ -94,8 +148,7 @@ def _step(here: Any, step: str | int) -> Any:
 
 def read_document(path: Path, shown: str) -> Document:
     """Read one YAML file; ``shown`` is its name in findings. Faults of syntax end up in ``findings``."""
-    document = Document()
-    document.values[()] = Mark(shown, 1, 1)
+    document = Document(shown)
 
     def fault(rule: str, line: int, column: int, message: str, hint: str) -> Document:
         document.findings.append(Finding(rule, "error", shown, line, column, "", message, hint))
@@ -120,7 +173,7 @@ def read_document(path: Path, shown: str) -> Document:
     if tabs:
         return document
     try:
-        roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+        roots = _composed(text, shown)
     except yaml.MarkedYAMLError as error:
         return fault("yaml-syntax", *_explain(error, text))
     except yaml.YAMLError as error:
@@ -144,8 +197,27 @@ def read_document(path: Path, shown: str) -> Document:
             "the file holds no 'key: value' lines",
             "start with 'plugin: rackwright_site'",
         )
-    document.data = _build(document, roots[0], (), shown, set())
+    document.root = roots[0]
+    document.data = _build(document, roots[0], (), frozenset())
     return document
+
+
+class _Named(io.StringIO):
+    """Text whose marks carry the name of its file."""
+
+    def __init__(self, text: str, name: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
+def _composed(text: str, shown: str) -> list[yaml.Node]:
+    """The documents of a text: by libyaml, ten times as fast; what it refuses is explained by the other."""
+    if yaml.__with_libyaml__:
+        try:
+            return list(yaml.compose_all(_Named(text, shown), Loader=yaml.CSafeLoader))
+        except yaml.YAMLError:
+            pass
+    return list(yaml.compose_all(_Named(text, shown), Loader=yaml.SafeLoader))
 
 
 def _tabs(text: str) -> Iterator[tuple[int, int]]:
@@ -190,48 +262,39 @@ def _open_quote(text: str) -> tuple[int, int] | None:
     return None
 
 
-def _build(document: Document, node: yaml.Node, path: Path_, shown: str, open_nodes: set[int]) -> Any:
-    document.values[path] = Mark(shown, node.start_mark.line + 1, node.start_mark.column + 1)
+def _build(document: Document, node: yaml.Node, path: Path_, inside: frozenset[int]) -> Any:
+    """The node as plain data; ``inside`` are the nodes that enclose it."""
     if isinstance(node, yaml.ScalarNode):
-        empty = node.style is None and node.value in ("", "~", "null", "Null", "NULL")
+        empty = not node.style and node.value in ("", "~", "null", "Null", "NULL")
         return None if empty else node.value
-    if id(node) in open_nodes:
-        document.findings.append(
-            document.finding("yaml-syntax", path, "an alias refers to what encloses it", "remove it")
-        )
+    if id(node) in inside:
+        message = "an alias refers to what encloses it"
+        document.findings.append(_fault(document, "yaml-syntax", node, path, message, "remove it"))
         return None
-    inside = open_nodes | {id(node)}
+    inside |= {id(node)}
     if isinstance(node, yaml.SequenceNode):
-        return [
-            _build(document, item, (*path, index), shown, inside) for index, item in enumerate(node.value)
-        ]
+        return [_build(document, item, (*path, index), inside) for index, item in enumerate(node.value)]
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        mark = Mark(shown, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
         if not isinstance(key_node, yaml.ScalarNode):
+            hint = "remove the brackets"
             document.findings.append(
-                Finding(
-                    "yaml-syntax",
-                    "error",
-                    shown,
-                    mark.line,
-                    mark.column,
-                    "",
-                    "a key must be one word",
-                    "remove the brackets",
-                )
+                _fault(document, "yaml-syntax", key_node, (), "a key must be one word", hint)
             )
             continue
         key = key_node.value
         if key in result:
-            first = document.keys[(*path, key)].line
-            where = document.dotted((*path, key))
-            message = f"'{key}' stands twice in the same block (first in line {first})"
+            first = _pair(node, key)
+            line = first[0].start_mark.line + 1 if first else 1
+            message = f"'{key}' stands twice in the same block (first in line {line})"
             hint = "remove one of them; only one would count"
-            document.findings.append(
-                Finding("duplicate-key", "error", shown, mark.line, mark.column, where, message, hint)
-            )
+            document.findings.append(_fault(document, "duplicate-key", key_node, (*path, key), message, hint))
             continue
-        document.keys[(*path, key)] = mark
-        result[key] = _build(document, value_node, (*path, key), shown, inside)
+        result[key] = _build(document, value_node, (*path, key), inside)
     return result
+
+
+def _fault(document: Document, rule: str, node: yaml.Node, path: Path_, message: str, hint: str) -> Finding:
+    mark = node.start_mark
+    where = document.dotted(path)
+    return Finding(rule, "error", mark.name, mark.line + 1, mark.column + 1, where, message, hint)

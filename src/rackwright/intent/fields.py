@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from rackwright import catalog
@@ -150,3 +150,17 @@ Profile = Annotated[str, AfterValidator(_profile)]
 Network4 = Annotated[IPv4Network, BeforeValidator(_network)]
 AddressRange = Annotated[tuple[IPv4Address, IPv4Address], BeforeValidator(_address_range)]
 Unit = Annotated[int, Field(ge=1, le=52)]
+Role = Literal["head", "control_plane", "gpu_worker"]
+
+
+class Strict(BaseModel):
+    """Base of the grammar: unknown fields are errors, values don't change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Gpus(Strict):
+    """GPUs other than the profile's usual ones."""
+
+    product: str = Field(description="A key of catalog/gpus.yml that the profile takes, such as l40.")
+    count: int = Field(ge=1, le=16, description="How many.")

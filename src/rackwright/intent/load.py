@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from rackwright.intent import schema
 from rackwright.intent.document import Document, Path_, read_document
 from rackwright.intent.explain import findings_of
 from rackwright.intent.own_catalogue import load_catalogue
+from rackwright.intent.ranges import TARGETS, Expansion, hardware_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -50,7 +51,10 @@ class Intent:
 
 
 def load_intent(path: Path) -> tuple[Intent, list[Finding]]:
-    """The intent of a site file and of ``racks/*.yml`` beside it, with every fault of syntax and grammar."""
+    """The intent of a site file and of ``racks/*.yml`` beside it, with every fault of syntax and grammar.
+
+    Its ranges are written out: to whatever looks at the intent, each of their machines is stated by itself.
+    """
     document = read_document(path, shown(path))
     catalogue, findings = load_catalogue(path, Path(shown(path)).parent)
     if not document.data:
@@ -67,16 +71,19 @@ def load_intent(path: Path) -> tuple[Intent, list[Finding]]:
         }
         findings += _parse(part, schema.RackFile, rest, context)[1]
         document.absorb(part, sections)
-    whole, faults = _parse(document, schema.SiteFile, document.data, context)
-    if whole is not None and not findings and not document.findings:
-        return _complete(document, catalogue, whole), []
-    findings += faults
-    broken = {_section(finding) for finding in findings}
-    broken |= {_section(finding) for finding in document.findings}
+    findings += _write_out(document, path, context)
+    # The ranges have been looked at one by one.
+    single = {k: v for k, v in document.data.items() if k not in TARGETS or not isinstance(v, list)}
+    whole, faults = _parse(document, schema.SiteFile, single, context)
+    findings += [*faults, *document.findings]
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if whole is not None and not errors:
+        return _complete(document, catalogue, whole), findings
+    broken = {section for finding in errors for section in _sections(finding)}
     if set(document.data) - set(schema.SiteFile.model_fields):
         # An unknown section may be a misspelt one: don't judge by its absence.
         broken |= set(schema.SiteFile.model_fields) - set(document.data)
-    return _salvage(document, catalogue, broken, context), document.findings + findings
+    return _salvage(document, catalogue, broken, context), findings
 
 
 def rack_files(path: Path) -> list[Path]:
@@ -90,17 +97,45 @@ def shown(path: Path) -> str:
     return str(path) if relative.startswith("..") else relative
 
 
-def _section(finding: Finding) -> str:
-    return finding.path.split(".")[0] if finding.path else "file"
+def site_files(path: Path) -> list[Path]:
+    """Every file that the site is stated in: the site file, ``racks/*.yml``, and tables beside it."""
+    return [path, *rack_files(path), *sorted(path.parent.glob("*.csv"))]
+
+
+def _sections(finding: Finding) -> tuple[str, ...]:
+    """The sections that a finding leaves incomplete: a range's, those that it adds to."""
+    section = finding.path.split(".")[0] if finding.path else "file"
+    return (section, *TARGETS.get(section, ("servers",) if section == "hardware" else ()))
 
 
 def _parse(
-    document: Document, grammar: type[M], data: Mapping[str, Any], context: Mapping[str, Any]
+    document: Document, grammar: type[M], data: Any, context: Mapping[str, Any], at: Path_ = ()
 ) -> tuple[M | None, list[Finding]]:
     try:
         return grammar.model_validate(data, context=context), []
     except ValidationError as error:
-        return None, findings_of(document, error.errors(), grammar)
+        return None, findings_of(document, error.errors(), grammar, at)
+
+
+def _write_out(document: Document, path: Path, context: Mapping[str, Any]) -> list[Finding]:
+    """Add to the document's lists what its ranges stand for."""
+    hardware, findings = hardware_of(document, path, shown(path))
+    expansion = Expansion(document, hardware)
+    ranges: tuple[tuple[str, type[BaseModel], Callable[[Path_, Any], None]], ...] = (
+        ("rack_ranges", schema.RackRange, expansion.racks),
+        ("switch_ranges", schema.SwitchRange, expansion.switches),
+        ("server_ranges", schema.ServerRange, expansion.servers),
+    )
+    for section, grammar, write_out in ranges:
+        entries = document.data.get(section)
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            parsed, faults = _parse(document, grammar, entry, context, (section, index))
+            findings += faults
+            if parsed is not None:
+                write_out((section, index), parsed)
+    if not findings:
+        expansion.leftover()
+    return findings + expansion.findings
 
 
 def _complete(document: Document, catalogue: catalog.Catalogue, whole: schema.SiteFile) -> Intent:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from rackwright.intent.fields import (
     AddressRange,
     Breakout,
     Domain,
     ExportPath,
+    Gpus,
     Host,
     Mac,
     Name,
@@ -20,18 +21,16 @@ from rackwright.intent.fields import (
     Profile,
     PublicKey,
     RackName,
+    Role,
     ServiceTag,
+    Strict,
     Unit,
 )
+from rackwright.intent.schema_ranges import RackRange as RackRange
+from rackwright.intent.schema_ranges import ServerRange as ServerRange
+from rackwright.intent.schema_ranges import SwitchRange as SwitchRange
 
-Role = Literal["head", "control_plane", "gpu_worker"]
 PURPOSES = ("management", "external", "storage", "oob")
-
-
-class Strict(BaseModel):
-    """Base of the grammar: unknown fields are errors, values don't change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Site(Strict):
@@ -204,13 +203,6 @@ class Addresses(Strict):
     )
 
 
-class Gpus(Strict):
-    """GPUs other than the profile's usual ones."""
-
-    product: str = Field(description="A key of catalog/gpus.yml that the profile takes, such as l40.")
-    count: int = Field(ge=1, le=16, description="How many.")
-
-
 class Server(Strict):
     """A server."""
 
@@ -295,6 +287,15 @@ class SiteFile(Strict):
     servers: tuple[Server, ...] = Field(
         (), description="The servers; more of them may stand in racks/*.yml beside the file."
     )
+    rack_ranges: tuple[RackRange, ...] = Field((), description="Racks that are alike, written once.")
+    switch_ranges: tuple[SwitchRange, ...] = Field((), description="Switches that are alike, written once.")
+    server_ranges: tuple[ServerRange, ...] = Field((), description="Servers that are alike, written once.")
+    hardware: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.csv$",
+        description="A CSV file beside the site file with the service tags and MAC addresses of servers in ranges: "
+        "columns name, service_tag, bmc_mac, and one for each port (lom1, ocp1, ocp2 …).",
+    )
     serving: Serving | None = Field(
         None, description="The inference service; left out, the cluster serves nothing yet."
     )
@@ -307,3 +308,6 @@ class RackFile(Strict):
     switches: tuple[Switch, ...] = Field((), description="Switches of the rack.")
     interconnects: tuple[Interconnect, ...] = Field((), description="Cables between switches.")
     servers: tuple[Server, ...] = Field((), description="Servers of the rack.")
+    rack_ranges: tuple[RackRange, ...] = Field((), description="Racks that are alike, written once.")
+    switch_ranges: tuple[SwitchRange, ...] = Field((), description="Switches that are alike, written once.")
+    server_ranges: tuple[ServerRange, ...] = Field((), description="Servers that are alike, written once.")

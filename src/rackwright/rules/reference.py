@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 import typing
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from rackwright.intent import schema
+from rackwright.intent import fields, schema, schema_ranges
 from rackwright.paths import checkout
 from rackwright.rules.engine import RULES
 
@@ -49,10 +50,18 @@ CLASSES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("servers[].bmc", schema.Bmc),
     ("servers[].addresses", schema.Addresses),
     ("servers[].ports.<port>", schema.Port),
-    ("servers[].gpus", schema.Gpus),
+    ("servers[].gpus", fields.Gpus),
     ("serving", schema.Serving),
     ("serving.models[]", schema.ModelService),
     ("waive[]", schema.Waiver),
+    ("rack_ranges[]", schema_ranges.RackRange),
+    ("switch_ranges[]", schema_ranges.SwitchRange),
+    ("server_ranges[]", schema_ranges.ServerRange),
+    ("server_ranges[].bmc", schema_ranges.BmcRange),
+    ("server_ranges[].addresses", schema_ranges.AddressRanges),
+    ("server_ranges[].ports.<port>", schema_ranges.PortRange),
+    ("Addresses of a range", schema_ranges.AddressSeries),
+    ("MAC addresses of a range", schema_ranges.MacSeries),
     ("racks/*.yml", schema.RackFile),
 )
 
@@ -67,7 +76,7 @@ def site_reference() -> str:
 
 def _sections() -> Iterator[str]:
     for title, grammar in CLASSES:
-        yield f"\n### {title}\n\n{(grammar.__doc__ or '').strip()}\n\n"
+        yield f"\n### {title}\n\n{inspect.cleandoc(grammar.__doc__ or '')}\n\n"
         yield "| Field | Type | Default | Meaning |\n|---|---|---|---|\n"
         for name, info in grammar.model_fields.items():
             kind = _kind(name, info)

@@ -1,0 +1,369 @@
+"""Ranges written out: plain racks, switches and servers, as if each had been stated by itself.
+
+Runs before the rules and before the grammar of the single machines, so both judge what a range stands for;
+what they find is shown at the range's own field, or at the hardware file's line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rackwright.errors import Finding
+from rackwright.intent.document import Document, Mark, Origin, Path_
+from rackwright.intent.explain import did_you_mean
+from rackwright.intent.fields import FieldError
+from rackwright.intent.hardware_csv import BMC_MAC, SERVICE_TAG, Hardware, read_hardware
+from rackwright.intent.schema_ranges import AddressSeries, MacSeries, RackRange, ServerRange, SwitchRange
+from rackwright.intent.series import address_after, filled, has_placeholder, mac_after, series, tag_after
+
+RULE = "range"
+#: Section of ranges → the sections that it adds to.
+TARGETS: Mapping[str, tuple[str, ...]] = {
+    "rack_ranges": ("racks",),
+    "switch_ranges": ("switches", "interconnects"),
+    "server_ranges": ("servers",),
+}
+_RENAMED = {"name": "names", "rack": "racks", "unit": "units"}
+_LINKS = {"switches": "names", "ports": "interlinks"}
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A machine's place within its range, counted from 0, and its placeholders' values."""
+
+    number: int
+    rack: int
+    slot: int
+    values: Mapping[str, str]
+
+
+@dataclass
+class _Range:
+    """One entry on its way: where it stands, and what is wrong with it."""
+
+    document: Document
+    path: Path_
+    findings: list[Finding] = field(default_factory=list)
+
+    def fault(self, where: Path_, message: str, hint: str) -> None:
+        self.findings.append(self.document.finding(RULE, (*self.path, *where), message, hint))
+
+    def series(self, where: Path_, text: str) -> list[str]:
+        """A field's series; empty, with a finding, where it is none."""
+        try:
+            return series(text)
+        except FieldError as error:
+            self.fault(where, str(error), error.hint)
+            return []
+
+    def spots(self, names: str, racks: str, units: Sequence[int]) -> list[Spot]:
+        """Every machine's place, by name; empty, with findings, where the counts don't match."""
+        named, racked = self.series(("names",), names), self.series(("racks",), racks)
+        if any(has_placeholder(rack) for rack in racked):
+            self.fault(("racks",), "the racks' names can't depend on the machines", "write them as r{01..32}")
+            return []
+        if not named or not racked:
+            return []
+        places, each = len(racked) * len(units), len(units)
+        by_place = has_placeholder(names)
+        if places % len(named) if by_place else places != len(named):
+            message = (
+                f"{len(named)} names for {places} places ({len(racked)} racks of {each})"
+                if not by_place
+                else f"{len(named)} names by place for {each} places of each rack"
+            )
+            hint = "make names, racks and units match; put what is left over into a range of its own"
+            self.fault(("names",), message, hint)
+            return []
+        found: list[Spot] = []
+        for number in range(places):
+            rack, slot = divmod(number, each)
+            values = {
+                "rack": racked[rack],
+                "rack_n": str(rack + 1),
+                "slot": str(slot + 1),
+                "unit": str(units[slot]),
+                "n": str(number + 1),
+            }
+            text = named[number % len(named)]
+            if "{name}" in text:
+                self.fault(("names",), "a name can't hold {name}", "use {n}, or {rack} and {slot}")
+                return []
+            found.append(Spot(number, rack, slot, {**values, "name": filled(text, values)}))
+        return self._different(("names",), found)
+
+    def _different(self, where: Path_, spots: list[Spot]) -> list[Spot]:
+        twice = [name for name, times in Counter(spot.values["name"] for spot in spots).items() if times > 1]
+        if not twice:
+            return spots
+        more = f" and {len(twice) - 1} other names" if len(twice) > 1 else ""
+        self.fault(where, f"'{twice[0]}'{more} would be given twice", "add {n}, or {rack} and {slot}")
+        return []
+
+    def text(self, where: Path_, text: str, spots: Sequence[Spot]) -> list[str]:
+        """A text field's value for each machine; empty, with a finding, where it doesn't fit."""
+        choices = self.series(where, text)
+        each = 1 + max(spot.slot for spot in spots)
+        if len(choices) not in (0, 1, each, len(spots)):
+            message = (
+                f"'{text}' gives {len(choices)} values for {each} servers of a rack, {len(spots)} in all"
+            )
+            self.fault(where, message, f"give one, {each} or {len(spots)}")
+            return []
+        return [filled(choices[spot.number % len(choices)], spot.values) for spot in spots] if choices else []
+
+    def addresses(self, where: Path_, given: AddressSeries, spots: Sequence[Spot]) -> list[str]:
+        """An address for each machine."""
+
+        def steps(spot: Spot) -> int:
+            if given.rack_step is None:
+                return spot.number * given.step
+            return spot.rack * given.rack_step + spot.slot * given.step
+
+        each = 1 + max(spot.slot for spot in spots)
+        if given.rack_step is not None and (each - 1) * given.step >= given.rack_step:
+            message = f"rack_step {given.rack_step} is too small for {each} machines in steps of {given.step}"
+            self.fault((*where, "rack_step"), message, f"{(each - 1) * given.step + 1} at least")
+            return []
+        return self._all(where, "addresses", (address_after(given.first, steps(spot)) for spot in spots))
+
+    def macs(self, where: Path_, given: MacSeries, spots: Sequence[Spot]) -> list[str]:
+        """A MAC address for each server."""
+        found = (mac_after(given.first, spot.number * given.step) for spot in spots)
+        return self._all(where, "MAC addresses", found)
+
+    def tags(self, where: Path_, first: str, spots: Sequence[Spot]) -> list[str]:
+        """A service tag for each server."""
+        return self._all(where, "service tags", (tag_after(first, spot.number) for spot in spots))
+
+    def _all(self, where: Path_, what: str, values: Iterable[str | None]) -> list[str]:
+        found = list(values)
+        there = [value for value in found if value is not None]
+        if len(there) < len(found):
+            message = f"the {what} run out after {len(there)} of {len(found)} machines"
+            self.fault(where, message, "begin lower, or make smaller steps")
+            return []
+        return there
+
+
+class Expansion:
+    """Adds to a document's lists what its ranges stand for; ``findings`` are what is wrong with them."""
+
+    def __init__(self, document: Document, hardware: Hardware | None) -> None:
+        self.findings: list[Finding] = []
+        self._document = document
+        self._hardware = hardware
+        self._taken: set[str] = set()
+
+    def racks(self, path: Path_, entry: RackRange) -> None:
+        """Add the racks of a range."""
+        where = _Range(self._document, path)
+        for name in where.series(("names",), entry.names):
+            if has_placeholder(name):
+                where.fault(("names",), "a rack's name depends on nothing else", "write it as r{01..32}")
+                break
+            item = {"name": name, "units": entry.units, "power_w": entry.power_w}
+            self._add("racks", _without_none(item), Origin(path, name, {"name": "names"}))
+        self.findings += where.findings
+
+    def switches(self, path: Path_, entry: SwitchRange) -> None:
+        """Add the switches of a range, and the cables between those of each rack."""
+        where = _Range(self._document, path)
+        spots = where.spots(entry.names, entry.racks, entry.units)
+        addresses = where.addresses(("address",), entry.address, spots) if spots else []
+        if entry.interlinks and len(entry.units) % 2:
+            message = f"interlinks need pairs of switches, but there are {len(entry.units)} in each rack"
+            where.fault(("interlinks",), message, "leave them out, or state an even number of units")
+        self.findings += where.findings
+        if where.findings:
+            return
+        for spot, address in zip(spots, addresses, strict=True):
+            item = {
+                **_placed(spot),
+                "product": entry.product,
+                "address": address,
+                "breakouts": dict(entry.breakouts),
+            }
+            self._add("switches", item, Origin(path, spot.values["name"], _RENAMED))
+        if entry.interlinks:
+            for one, other in zip(spots[::2], spots[1::2], strict=True):
+                names = [one.values["name"], other.values["name"]]
+                link = {"switches": names, "ports": list(entry.interlinks)}
+                self._add("interconnects", link, Origin(path, " - ".join(names), _LINKS))
+
+    def servers(self, path: Path_, entry: ServerRange) -> None:
+        """Add the servers of a range."""
+        where = _Range(self._document, path)
+        spots = where.spots(entry.names, entry.racks, entry.units)
+        if not spots:
+            self.findings += where.findings
+            return
+        columns: dict[Path_, list[str]] = {}
+        for purpose, given in entry.addresses:
+            if given is not None:
+                at = ("addresses", purpose)
+                columns[at] = where.addresses(at, given, spots)
+        columns["bmc", "address"] = where.addresses(("bmc", "address"), entry.bmc.address, spots)
+        shipped: dict[Path_, str] = {}
+        if entry.service_tag is None:
+            shipped["service_tag",] = SERVICE_TAG
+        else:
+            columns["service_tag",] = where.tags(("service_tag",), entry.service_tag, spots)
+        macs: dict[Path_, tuple[MacSeries | None, str]] = {("bmc", "mac"): (entry.bmc.mac, BMC_MAC)}
+        for name, port in entry.ports.items():
+            macs["ports", name, "mac"] = (port.mac, name)
+        for place, (mac, column) in macs.items():
+            if mac is None:
+                shipped[place] = column
+            else:
+                columns[place] = where.macs(place, mac, spots)
+        for name, port in entry.ports.items():
+            for key, text in (("switch", port.switch), ("port", port.port)):
+                if text is not None:
+                    columns["ports", name, key] = where.text(("ports", name, key), text, spots)
+        self._check_hardware(where, shipped, spots)
+        self.findings += where.findings
+        if where.findings:
+            return
+        for spot in spots:
+            self._server(path, entry, spot, columns, shipped)
+
+    def _server(
+        self,
+        path: Path_,
+        entry: ServerRange,
+        spot: Spot,
+        columns: Mapping[Path_, list[str]],
+        shipped: Mapping[Path_, str],
+    ) -> None:
+        name, marks = spot.values["name"], _Cells(self._hardware, spot.values["name"], shipped)
+        item: dict[str, Any] = {
+            **_placed(spot),
+            "profile": entry.profile,
+            "roles": list(entry.roles),
+            "bmc": {},
+            "addresses": {},
+            "ports": {port: {} for port in entry.ports},
+        }
+        if entry.gpus is not None:
+            item["gpus"] = entry.gpus.model_dump()
+        for at, values in columns.items():
+            _put(item, at, values[spot.number])
+        for at, column in shipped.items():
+            _put(item, at, self._hardware.cell(name, column) if self._hardware else None)
+        self._taken.add(name)
+        self._add("servers", item, Origin(path, name, _RENAMED, marks))
+
+    def _check_hardware(self, where: _Range, shipped: Mapping[Path_, str], spots: Sequence[Spot]) -> None:
+        """Whether the hardware file has whatever is to come from it."""
+        hardware = self._hardware
+        if hardware is None:
+            for at in shipped:
+                message = f"the range states no {_words(at)}, and the site has no hardware file"
+                hint = "name one in 'hardware', or state the first one's here"
+                where.fault(at, message, hint)
+            return
+        if hardware.findings and not hardware.rows:
+            return
+        missing = [column for column in shipped.values() if column not in hardware.columns]
+        for column in missing:
+            message = f"the file has no column '{column}'"
+            wanted = did_you_mean(column, hardware.columns)
+            self._once(hardware.fault(1, 1, message, f"add it, or state it in the range; {wanted}"))
+        wanted_columns = [column for column in shipped.values() if column not in missing]
+        names = [spot.values["name"] for spot in spots]
+        without = [name for name in names if name not in hardware.rows]
+        if without and shipped:
+            more = f" and {len(without) - 1} more" if len(without) > 1 else ""
+            message = f"{hardware.file} has no line for {without[0]}{more}"
+            where.fault(("names",), message, "add the lines, or correct the names")
+        for name in names:
+            for column in wanted_columns:
+                if name in hardware.rows and hardware.cell(name, column) is None:
+                    mark = hardware.mark(name, column)
+                    message = f"{name} has no '{column}'"
+                    self._once(hardware.fault(mark.line, mark.column, message, "fill in the cell"))
+        self._taken |= set(names)
+
+    def _once(self, finding: Finding) -> None:
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+    def leftover(self) -> None:
+        """Warn of lines of the hardware file that no server of the site has the name of."""
+        if self._hardware is None:
+            return
+        stated = {item.get("name") for item in _dicts(self._document.data.get("servers"))} | self._taken
+        for name, (line, _) in self._hardware.rows.items():
+            if name not in stated:
+                message = f"the site has no server '{name}'"
+                hint = did_you_mean(name, [str(one) for one in stated][:2000]).partition("known here")[0]
+                self.findings.append(
+                    self._hardware.fault(line, 1, message, hint or "remove the line", "warning")
+                )
+
+    def _add(self, section: str, item: dict[str, Any], origin: Origin) -> None:
+        items = self._document.data.setdefault(section, [])
+        if isinstance(items, list):
+            self._document.origins[section, len(items)] = origin
+            items.append(item)
+
+
+class _Cells(Mapping[Path_, Mark]):
+    """The places of a server's cells in the hardware file, looked up when somebody asks."""
+
+    def __init__(self, hardware: Hardware | None, name: str, columns: Mapping[Path_, str]) -> None:
+        self._hardware, self._name, self._columns = hardware, name, columns
+
+    def __getitem__(self, path: Path_) -> Mark:
+        if self._hardware is None:
+            raise KeyError(path)
+        return self._hardware.mark(self._name, self._columns[path])
+
+    def __iter__(self) -> Iterator[Path_]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+def hardware_of(document: Document, site_file: Path, shown: str) -> tuple[Hardware | None, list[Finding]]:
+    """The hardware file that a site names; None, with a finding, where it isn't there."""
+    name = document.data.get("hardware")
+    if not isinstance(name, str):
+        return None, []
+    path = site_file.parent / name
+    if not path.is_file():
+        there = sorted(file.name for file in site_file.parent.glob("*.csv"))
+        message = f"there is no file '{name}' beside the site file"
+        hint = did_you_mean(name, there) or "put the factory's list there, saved as CSV"
+        return None, [document.finding(RULE, ("hardware",), message, hint)]
+    hardware = read_hardware(path, str(Path(shown).parent / name))
+    return hardware, list(hardware.findings)
+
+
+def _placed(spot: Spot) -> dict[str, Any]:
+    return {key: spot.values[key] for key in _RENAMED}
+
+
+def _put(item: dict[str, Any], path: Path_, value: Any) -> None:
+    here: Any = item
+    for step in path[:-1]:
+        here = here[step]
+    here[path[-1]] = value
+
+
+def _without_none(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if value is not None}
+
+
+def _words(path: Path_) -> str:
+    return "service tag" if path == ("service_tag",) else f"MAC address of {path[-2]}"
+
+
+def _dicts(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
