@@ -21,8 +21,8 @@ def expected_names(model: SiteModel) -> dict[str, IPv4Address]:
     """Every name that the site's DNS must know, with its address."""
     names = {node.fqdn: node.address for node in model.nodes}
     names[model.api_fqdn] = model.api_vip
-    names[model.mirror_fqdn] = model.head.address
-    names[model.registry.rsplit(":", 1)[0]] = model.head.address
+    names[model.mirror_fqdn] = model.head_address
+    names[model.registry.rsplit(":", 1)[0]] = model.head_address
     return names
 
 

@@ -95,6 +95,16 @@ class Silicon:
 
 
 @dataclass(frozen=True)
+class Processors:
+    """A node's CPUs, all alike: ``cores`` and ``threads`` of one socket, NUMA nodes of all of them."""
+
+    sockets: int
+    cores: int
+    threads: int
+    numa_nodes: int
+
+
+@dataclass(frozen=True)
 class Node:
     """A server with all that is derived for it. ``unit`` is its lowest rack unit, ``height`` in units."""
 
@@ -108,6 +118,8 @@ class Node:
     height: int
     service_tag: str
     bmc: Bmc
+    processors: Processors
+    memory_gb: int
     interfaces: tuple[Interface, ...]
     gpus: Silicon | None
 
@@ -217,6 +229,23 @@ class Cable:
 
 
 @dataclass(frozen=True)
+class ModelFacts:
+    """What the catalogue knows of a model.
+
+    ``kind`` is what it makes, ``memory_gb`` the GPU memory of one copy; ``concurrency`` is the number of
+    requests at a time that it was measured best with, None where it wasn't; ``shipped``: the release's
+    bundle carries it.
+    """
+
+    product: str
+    kind: Literal["language", "image"]
+    precision: str | None
+    memory_gb: float
+    concurrency: int | None
+    shipped: bool
+
+
+@dataclass(frozen=True)
 class ServedModel:
     """A model by the name that clients ask for. ``gpus`` per replica; ``vip`` on the external network."""
 
@@ -226,6 +255,7 @@ class ServedModel:
     gpus: int
     profiles: tuple[str, ...]
     vip: IPv4Address
+    facts: ModelFacts
     http_port: int = 8000
     grpc_port: int = 8001
 

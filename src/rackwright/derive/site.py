@@ -7,15 +7,17 @@ from types import MappingProxyType
 from typing import cast
 
 from rackwright import catalog
-from rackwright.catalog import Catalogue, ServerPort
+from rackwright.catalog import Catalogue, Model, ServerPort
 from rackwright.derive.model import (
     Access,
     Bmc,
     Cable,
     CableEnd,
     Interface,
+    ModelFacts,
     Network,
     Node,
+    Processors,
     Purpose,
     Rack,
     ServedModel,
@@ -74,7 +76,7 @@ def derive(intent: schema.SiteFile, path: str, catalogue: Catalogue) -> SiteMode
         pod_cidr=intent.kubernetes.pod_cidr,
         service_cidr=intent.kubernetes.service_cidr,
         cluster_dns=intent.kubernetes.service_cidr[10],
-        serving=derive_serving(intent.serving),
+        serving=derive_serving(intent.serving, catalogue),
         serving_range=intent.serving.vip_range if intent.serving else None,
         access=Access(intent.access.user, intent.access.authorized_keys),
         waivers=tuple(Waiver(waiver.rule, waiver.at, waiver.reason) for waiver in intent.waive),
@@ -128,6 +130,8 @@ def derive_node(
         height=facts.height,
         service_tag=server.service_tag,
         bmc=Bmc(server.bmc.address, server.bmc.mac),
+        processors=Processors(facts.cpu.sockets, facts.cpu.cores, facts.cpu.threads, facts.numa_nodes),
+        memory_gb=facts.memory_gb,
         interfaces=_interfaces(server, networks, catalogue),
         gpus=derive_silicon(server, catalogue),
     )
@@ -258,7 +262,7 @@ def _switch(switch: schema.Switch, cables: tuple[Cable, ...], catalogue: Catalog
     return Switch(switch.name, facts.product, switch.address, switch.rack, switch.unit, facts.height, ports)
 
 
-def derive_serving(serving: schema.Serving | None) -> tuple[ServedModel, ...]:
+def derive_serving(serving: schema.Serving | None, catalogue: Catalogue) -> tuple[ServedModel, ...]:
     """The served models; those without a stated address get free ones of the range, in the order of names."""
     if serving is None:
         return ()
@@ -275,6 +279,12 @@ def derive_serving(serving: schema.Serving | None) -> tuple[ServedModel, ...]:
             gpus=service.gpus,
             profiles=tuple(sorted(set(service.profiles))),
             vip=service.vip if service.vip is not None else next(free),
+            facts=_facts(catalogue.models[service.model]),
         )
         for service in sorted(serving.models, key=lambda s: s.name)
     )
+
+
+def _facts(model: Model) -> ModelFacts:
+    concurrency = model.load.concurrency if model.load else None
+    return ModelFacts(model.product, model.kind, model.precision, model.memory_gb, concurrency, model.shipped)

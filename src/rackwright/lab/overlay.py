@@ -36,6 +36,16 @@ FORCED = (
     Forced("baseline_swap", True, "the host's swap shows through, and is not the node's to turn off"),
     Forced("kubernetes_fail_swap_on", False, "the host's swap shows through"),
     Forced(
+        "kubernetes_cpu_manager",
+        "none",
+        "a node sees this machine's processors, not its server's: the reserved ones may not exist",
+    ),
+    Forced(
+        "kubernetes_topology_manager",
+        "none",
+        "a node sees this machine's NUMA nodes, not its server's",
+    ),
+    Forced(
         "pod_network_privileged",
         True,
         "Cilium's list of capabilities holds CAP_SYS_RESOURCE, which no process here can get",

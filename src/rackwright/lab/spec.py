@@ -140,7 +140,7 @@ def from_site(model: SiteModel, name: str | None = None) -> LabSpec:
     hosts = [(str(node.address), f"{node.fqdn} {node.name}") for node in model.nodes]
     hosts.append((str(model.api_vip), model.api_fqdn))
     registry_fqdn = model.registry.partition(":")[0]
-    hosts.append((str(model.head.address), f"{model.mirror_fqdn} {registry_fqdn}"))
+    hosts.append((str(model.head_address), f"{model.mirror_fqdn} {registry_fqdn}"))
     if own is not None:
         hosts.append((str(own), f"workstation.{model.domain} workstation"))
     return LabSpec(
@@ -196,7 +196,7 @@ def _link(node: str, interface: Interface, purpose: str) -> LinkSpec:
 
 def _taken(model: SiteModel) -> frozenset[IPv4Address]:
     """Every address that the site itself uses."""
-    used: set[IPv4Address] = {model.api_vip, *model.dns_servers, *model.ntp_servers}
+    used: set[IPv4Address] = {model.api_vip, model.head_address, *model.dns_servers, *model.ntp_servers}
     used.update(switch.address for switch in model.switches)
     used.update(served.vip for served in model.serving)
     for node in model.nodes:

@@ -13,8 +13,13 @@ from rackwright.paths import checkout
 
 
 @cache
-def role_options(role: str) -> Mapping[str, Mapping[str, Any]]:
-    """The options of ``roles/<role>/meta/argument_specs.yml``: name → {type, default, required, …}."""
+def role_options(role: str | None) -> Mapping[str, Mapping[str, Any]]:
+    """The options of ``roles/<role>/meta/argument_specs.yml``: name → {type, default, required, …}.
+
+    Empty without a role.
+    """
+    if role is None:
+        return {}
     path = checkout() / "roles" / role / "meta" / "argument_specs.yml"
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -25,6 +30,6 @@ def role_options(role: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 @cache
-def role_defaults(role: str) -> Mapping[str, Any]:
+def role_defaults(role: str | None) -> Mapping[str, Any]:
     """Name → default of those declared variables that have one."""
     return {name: spec["default"] for name, spec in role_options(role).items() if "default" in spec}

@@ -68,12 +68,13 @@ class Artefact:
     """A named set of files that belong together.
 
     ``role`` owns it: its declared variables (``meta/argument_specs.yml``) are what the templates see
-    beside ``model`` and ``node``. ``values`` computes further names for the templates, so that they hold
+    beside ``model`` and ``node``. None: no role applies it yet; it is rendered into ``intended/`` for the
+    phase that will install the nodes' operating systems. ``values`` computes further names for the templates, so that they hold
     no logic of their own.
     """
 
     name: str
-    role: str
+    role: str | None
     files: tuple[Template, ...]
     scope: Scope = Scope.ALL
     values: Values | None = None

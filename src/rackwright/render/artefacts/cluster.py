@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rackwright.derive.model import Node, SiteModel
+from rackwright.derive.model import Node, Processors, SiteModel
 from rackwright.render.registry import Artefact, Options, Scope, Template
 
 KUBEADM = "/etc/rackwright/kubeadm"
+KUBELET_SETTINGS = "/etc/kubernetes/kubelet.conf.d/50-rackwright.conf"
 # Read by the API server through one mount; beside kubeadm's files, which `kubeadm reset` deletes.
 API_SERVER = "/etc/kubernetes/rackwright"
 # API documents never lie on a node's disk; under this name they stand in `intended/`, with the head node.
@@ -38,6 +39,31 @@ def gpu_values(model: SiteModel, node: Node, options: Options) -> Mapping[str, A
     }
 
 
+def kubelet_values(model: SiteModel, node: Node, options: Options) -> Mapping[str, Any]:
+    """The CPUs that are kept from pods, and which managers a GPU worker's kubelet runs."""
+    worker = node.is_gpu_worker
+    return {
+        "static_cpus": worker and options["kubernetes_cpu_manager"] == "static",
+        "topology_policy": options["kubernetes_topology_manager"] if worker else "none",
+        "reserved_cpus": reserved_cpus(node.processors, options["kubernetes_reserved_cores"]),
+        "settings": KUBELET_SETTINGS,
+        "state": "/var/lib/kubelet/cpu_manager_state",
+    }
+
+
+def reserved_cpus(processors: Processors, cores: int) -> str:
+    """The first ``cores`` cores of each NUMA node with all their threads, as a Linux list of CPUs.
+
+    As PowerEdge servers of two sockets count them: CPUs take turns over the NUMA nodes, and the second
+    threads follow after all the first ones.
+    """
+    physical = processors.sockets * processors.cores
+    threads = processors.threads // processors.cores
+    wanted = min(cores, physical // processors.numa_nodes) * processors.numa_nodes
+    spans = ((thread * physical, thread * physical + wanted - 1) for thread in range(threads))
+    return ",".join(f"{first}-{last}" if last > first else str(first) for first, last in spans)
+
+
 def _joins(model: SiteModel, node: Node, options: Options) -> bool:
     return node.is_kubernetes
 
@@ -61,10 +87,9 @@ ARTEFACTS = (
     Artefact(
         "kubelet",
         role="kubernetes",
+        values=kubelet_values,
         files=(
-            Template(
-                "kubeadm/kubelet.yaml.j2", "/etc/kubernetes/kubelet.conf.d/50-rackwright.conf", when=_joins
-            ),
+            Template("kubeadm/kubelet.yaml.j2", KUBELET_SETTINGS, when=_joins),
             Template("kubeadm/kubelet-defaults.j2", "/etc/default/kubelet", when=_joins),
             Template(
                 "kubeadm/kubelet-unit.conf.j2",

@@ -11,6 +11,9 @@ from rackwright.derive.model import Node, SiteModel
 from rackwright.render.places import MIRROR_ROOT, TLS_DIRECTORY
 from rackwright.render.registry import Artefact, Options, Scope, Template
 
+# The name of the address that two head nodes share.
+SHARED = "head"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -40,6 +43,10 @@ def records(model: SiteModel) -> Iterator[Record]:
     for switch in model.switches:
         yield Record(switch.address, (f"{switch.name}.{model.domain}",))
     yield Record(model.api_vip, (model.api_fqdn,))
+    if model.head_vip is not None:
+        yield Record(model.head_vip, (f"{SHARED}.{model.domain}",))
+    if model.storage is not None:
+        yield Record(model.storage.address, (model.storage.fqdn,))
     for served in model.serving:
         yield Record(served.vip, (f"{served.name}.serve.{model.domain}",))
 
@@ -62,17 +69,30 @@ def reverse_zones(network: IPv4Network) -> list[str]:
     ]
 
 
+def own_part(
+    span: tuple[IPv4Address, IPv4Address], index: int, model: SiteModel
+) -> tuple[IPv4Address, IPv4Address]:
+    """The part of a DHCP range that a head node gives out: of two both answer, and neither knows the other's leases."""
+    first, last = int(span[0]), int(span[1])
+    heads = min(len(model.heads), last - first + 1)
+    index = min(index, heads - 1)
+    size = (last - first + 1) // heads
+    begin = first + index * size
+    end = last if index == heads - 1 else begin + size - 1
+    return IPv4Address(begin), IPv4Address(end)
+
+
 def dnsmasq_values(model: SiteModel, node: Node, options: Options) -> Mapping[str, Any]:
     """What the name service's template needs beside the model."""
     oob = model.networks["oob"]
     port = node.interface("oob")
     dhcp = port is not None and port.address is not None and options["name_service_dhcp"]
     if oob.dhcp_range:
-        span = (
-            f"{oob.dhcp_range[0]},{oob.dhcp_range[1]},{oob.cidr.netmask},{options['name_service_dhcp_lease']}"
-        )
+        first, last = own_part(oob.dhcp_range, [head.name for head in model.heads].index(node.name), model)
+        span = f"{first},{last},{oob.cidr.netmask},{options['name_service_dhcp_lease']}"
     else:
         span = f"{oob.cidr.network_address},static,{oob.cidr.netmask}"
+    home = f"{SHARED}.{model.domain}" if model.head_vip else node.fqdn
     return {
         "reverse_zones": [
             zone for network in model.networks.values() for zone in reverse_zones(network.cidr)
@@ -84,8 +104,8 @@ def dnsmasq_values(model: SiteModel, node: Node, options: Options) -> Mapping[st
         ],
         "records": list(records(model)),
         "aliases": {
-            model.mirror_fqdn: node.fqdn,
-            model.registry.rpartition(":")[0]: node.fqdn,
+            model.mirror_fqdn: home,
+            model.registry.rpartition(":")[0]: home,
         },
         "oob": oob,
         "oob_address": port.address.ip if port and port.address else None,
