@@ -20,6 +20,8 @@ _KINDS = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
     "list_type": "a list",
     "tuple_type": "a list",
     "dict_type": "a block of 'key: value' lines",
@@ -42,7 +44,15 @@ def findings_of(
     document: Document, errors: Iterable[ErrorDetails], root: type[BaseModel], at: Path_ = ()
 ) -> list[Finding]:
     """One finding for each of pydantic's errors. ``root`` is the validated class, ``at`` its place."""
-    return [_finding(document, error, root, at) for error in errors]
+    found = list(errors)
+    return [_finding(document, error, root, at) for error in found if not _follows(error, found)]
+
+
+def _follows(error: ErrorDetails, others: Iterable[ErrorDetails]) -> bool:
+    """Whether a list only seems too short because its entries are wrong."""
+    loc = error["loc"]
+    below = (other["loc"] for other in others if len(other["loc"]) > len(loc))
+    return error["type"] == "too_short" and any(place[: len(loc)] == loc for place in below)
 
 
 def _finding(document: Document, error: ErrorDetails, root: type[BaseModel], at: Path_) -> Finding:

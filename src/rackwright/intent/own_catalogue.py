@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from rackwright import catalog
 from rackwright.errors import Finding
-from rackwright.intent.document import read_document
+from rackwright.intent.document import Document, read_document
 from rackwright.intent.explain import did_you_mean, findings_of
 
 FOLDER = "catalog"
@@ -31,6 +32,7 @@ def load_catalogue(site_file: Path, shown: Path) -> tuple[catalog.Catalogue, lis
         kind: dict(getattr(catalog.builtin(), kind)) for kind in catalog.KINDS
     }
     findings: list[Finding] = []
+    servers: list[tuple[Document, str]] = []
     files = catalogue_files(site_file)
     for file in files:
         document = read_document(file, str(shown / FOLDER / file.name))
@@ -48,6 +50,26 @@ def load_catalogue(site_file: Path, shown: Path) -> tuple[catalog.Catalogue, lis
                 merged[file.stem][key] = grammar.model_validate(data)
             except ValidationError as error:
                 findings += findings_of(document, error.errors(), grammar, (key,))
+            else:
+                servers += [(document, key)] if file.stem == "servers" else []
+    for document, key in servers:
+        dangling = list(_dangling(document, key, merged))
+        findings += dangling
+        if dangling:
+            del merged["servers"][key]
     if not files:
         return catalog.builtin(), findings
     return dataclasses.replace(catalog.builtin(), **merged), findings
+
+
+def _dangling(document: Document, key: str, merged: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Products that a server names and no catalogue has."""
+    server: catalog.Server = merged["servers"][key]
+    named = [("gpus", index, option.product) for index, option in enumerate(server.gpus)]
+    ports = [("nics", name, port.product) for name, port in server.ports.items()]
+    for kind, place, product in (*named, *ports):
+        if product not in merged[kind]:
+            field = "gpus" if kind == "gpus" else "ports"
+            message = f"'{product}' is not a key of {kind}.yml, here or in the package"
+            path = (key, field, "value", place, "product")
+            yield document.finding("unknown-product", path, message, did_you_mean(product, merged[kind]))

@@ -42,6 +42,7 @@ class Capacity(Result):
     latency_name: str | None = None
     throughput: float | None = None
     gpu_memory_gb: float | None = None
+    copies: int = Field(1, description="copies of the model that shared the GPU of the measurement")
 
 
 class Need(Result):
@@ -170,13 +171,17 @@ def _quotient(users: int, concurrency: int) -> str:
 
 
 def _memory(entry: Demand, model: Model | None, capacity: Capacity | None) -> tuple[float, str]:
-    """GB of one instance, and why."""
+    """GB of one instance, and why. A sweep's configuration may hold several copies of the model."""
     if entry.memory_gb is not None:
         return entry.memory_gb, f"{entry.memory_gb:g} GB, stated in the workload"
     if capacity is not None and capacity.gpu_memory_gb is not None:
         at = f"with {count(capacity.concurrency, 'request')} at a time"
+        # Less than one request takes is the share of one GPU of several.
         if model is None or capacity.gpu_memory_gb >= model.memory_gb:
             return capacity.gpu_memory_gb, f"{capacity.gpu_memory_gb:g} GB, measured {at}"
+    if capacity is not None and capacity.copies > 1:
+        one, how = _memory(entry, model, None)
+        return capacity.copies * one, f"{capacity.copies} copies, as in your sweep, each {how}"
     if model is None:
         parameters = entry.parameters_b or 0
         return rule_memory_gb(parameters), _by_rule(parameters)
@@ -294,6 +299,7 @@ def _from_sweep(entry: Demand, rows: Sequence[Measurement]) -> Capacity | Proble
         latency_name=name,
         throughput=best.throughput,
         gpu_memory_gb=best.gpu_memory_gb,
+        copies=best.instances,
     )
 
 
