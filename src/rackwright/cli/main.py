@@ -10,7 +10,19 @@ import traceback
 from rackwright import __version__
 from rackwright.errors import ExitCode, RackwrightError
 
-COMMANDS = ("validate", "render", "book", "size", "rollout", "rehearse", "lab", "bundle", "report", "doctor")
+COMMANDS = (
+    "validate",
+    "render",
+    "book",
+    "size",
+    "import",
+    "rollout",
+    "rehearse",
+    "lab",
+    "bundle",
+    "report",
+    "doctor",
+)
 
 
 def parser(argv: list[str]) -> argparse.ArgumentParser:
@@ -22,7 +34,8 @@ def parser(argv: list[str]) -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     named = [name for name in COMMANDS if argv[:1] == [name]]
     for name in named or COMMANDS:
-        importlib.import_module(f"rackwright.cli.{name}").register(commands)
+        module = "import_" if name == "import" else name
+        importlib.import_module(f"rackwright.cli.{module}").register(commands)
     return root
 
 
