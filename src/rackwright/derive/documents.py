@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from rackwright.catalog import Catalogue
+from rackwright.derive.cabling import bridge_parts, cable_parts
 from rackwright.derive.model import Cable, CableEnd, Node, SiteModel, Switch
-
-RACK_UNITS = 42
 
 
 @dataclass(frozen=True)
@@ -156,6 +155,18 @@ class PartRow:
     quantity: int
 
 
+# The bill of materials, in this order.
+KINDS = (
+    "Server",
+    "GPU (in the servers)",
+    "NVLink bridge (in the servers)",
+    "Network adapter (in the servers)",
+    "Switch",
+    "Cable",
+    "Transceiver",
+)
+
+
 def _places(model: SiteModel) -> Mapping[str, tuple[str, int]]:
     """Rack and unit by the device's name."""
     devices: tuple[Node | Switch, ...] = (*model.nodes, *model.switches)
@@ -217,8 +228,13 @@ def elevations(model: SiteModel, power: Mapping[str, int] | None = None) -> tupl
             )
         )
     return tuple(
-        Elevation(rack, RACK_UNITS, None, tuple(sorted(slots[rack], key=lambda slot: -slot.unit)))
-        for rack in sorted(slots)
+        Elevation(
+            rack.name,
+            rack.units,
+            rack.power_w,
+            tuple(sorted(slots[rack.name], key=lambda slot: -slot.unit)),
+        )
+        for rack in model.racks
     )
 
 
@@ -245,6 +261,12 @@ def address_plan(model: SiteModel) -> Mapping[str, tuple[AddressRow, ...]]:
         if network.gateway is not None:
             plan[purpose].append(AddressRow(network.gateway, "gateway", "router"))
     plan["management"].append(AddressRow(model.api_vip, model.api_fqdn, "Kubernetes API, shared address"))
+    if model.head_vip is not None:
+        plan["management"].append(
+            AddressRow(model.head_vip, f"head.{model.domain}", "head node, shared address")
+        )
+    if model.storage is not None:
+        plan["storage"].append(AddressRow(model.storage.address, model.storage.name, model.storage.product))
     for switch in model.switches:
         plan["oob"].append(AddressRow(switch.address, switch.name, "switch management"))
     for node in model.nodes:
@@ -262,7 +284,6 @@ def bill_of_materials(model: SiteModel, catalogue: Catalogue) -> tuple[PartRow, 
     """What the site is made of: servers with what is in them, switches, cables."""
     parts: Counter[tuple[str, str, str]] = Counter()
     cabled = _cabled_ports(model.cables)
-    switches = {switch.name for switch in model.switches}
     for node in model.nodes:
         parts["Server", node.product, _configuration(node, catalogue)] += 1
         if node.gpus is not None:
@@ -273,12 +294,8 @@ def bill_of_materials(model: SiteModel, catalogue: Catalogue) -> tuple[PartRow, 
             parts["Network adapter (in the servers)", *adapter] += 1
     for switch in model.switches:
         parts["Switch", switch.product, _panel(switch)] += 1
-    for row in cable_list(model):
-        kind = "between switches" if {row.a.device, row.b.device} <= switches else "server to switch"
-        reach = "within a rack" if row.within_rack else "between racks"
-        parts["Cable", f"{row.speed_gbps} Gbit/s", f"{kind}, {reach}"] += 1
-    kinds = ("Server", "GPU (in the servers)", "Network adapter (in the servers)", "Switch", "Cable")
-    order = {kind: number for number, kind in enumerate(kinds)}
+    parts += bridge_parts(model) + cable_parts(model, catalogue)
+    order = {kind: number for number, kind in enumerate(KINDS)}
     lines = sorted(parts.items(), key=lambda line: (order[line[0][0]], line[0]))
     return tuple(PartRow(kind, item, text, quantity) for (kind, item, text), quantity in lines)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import PurePath
 from typing import Any, Literal
@@ -269,6 +270,16 @@ class Access:
 
 
 @dataclass(frozen=True)
+class Waived:
+    """A warning that the site's owner accepts: the rule, the place in the site, what it said, and why."""
+
+    rule: str
+    path: str
+    message: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class SiteModel:
     """A whole site. Nodes, racks, switches, cables and served models are ordered by name.
 
@@ -306,20 +317,24 @@ class SiteModel:
     access: Access
     waivers: tuple[Waiver, ...]
     versions: Mapping[str, str]
+    waived: tuple[Waived, ...] = ()
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Node]:
+        return {node.name: node for node in self.nodes}
 
     def node(self, name: str) -> Node:
         """The node of that name; KeyError where there is none."""
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise KeyError(f"site {self.name} has no node {name}")
+        if name not in self._by_name:
+            raise KeyError(f"site {self.name} has no node {name}")
+        return self._by_name[name]
 
     @property
     def head(self) -> Node:
         """The head node; of two, the one that is active first."""
         return self.heads[0]
 
-    @property
+    @cached_property
     def heads(self) -> tuple[Node, ...]:
         """The head node, or the two that share its place."""
         return tuple(node for node in self.nodes if node.is_head)
@@ -329,15 +344,15 @@ class SiteModel:
         """Where the head node's services are reached: the shared address of two, else its own."""
         return self.head_vip or self.head.address
 
-    @property
+    @cached_property
     def control_planes(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.is_control_plane)
 
-    @property
+    @cached_property
     def gpu_workers(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.is_gpu_worker)
 
-    @property
+    @cached_property
     def kubernetes_nodes(self) -> tuple[Node, ...]:
         """Control planes and GPU workers."""
         return tuple(node for node in self.nodes if node.is_kubernetes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface
 from types import MappingProxyType
 from typing import cast
@@ -46,6 +47,7 @@ def derive(intent: schema.SiteFile, path: str, catalogue: Catalogue) -> SiteMode
         for server in sorted(intent.servers, key=lambda s: s.name)
     )
     cables = derive_cables(intent, catalogue)
+    peers = _peers(cables)
     vip = intent.head.vip if intent.head is not None else None
     heads = (vip,) if vip is not None else tuple(node.address for node in nodes if node.is_head)
     return SiteModel(
@@ -59,7 +61,8 @@ def derive(intent: schema.SiteFile, path: str, catalogue: Catalogue) -> SiteMode
         nodes=nodes,
         racks=derive_racks(intent),
         switches=tuple(
-            _switch(switch, cables, catalogue) for switch in sorted(intent.switches, key=lambda s: s.name)
+            _switch(switch, peers.get(switch.name, {}), catalogue)
+            for switch in sorted(intent.switches, key=lambda s: s.name)
         ),
         cables=cables,
         head_vip=vip,
@@ -249,13 +252,17 @@ def _cable(one: CableEnd, other: CableEnd, speed: int) -> Cable:
     return Cable(a, b, speed)
 
 
-def _switch(switch: schema.Switch, cables: tuple[Cable, ...], catalogue: Catalogue) -> Switch:
-    facts = catalogue.switches[switch.product]
-    peers: dict[str, str] = {}
+def _peers(cables: tuple[Cable, ...]) -> dict[str, dict[str, str]]:
+    """Device → its port → ``device:port`` at the cable's other end."""
+    peers: dict[str, dict[str, str]] = {}
     for cable in cables:
         for end, far in ((cable.a, cable.b), (cable.b, cable.a)):
-            if end.device == switch.name:
-                peers[end.port] = f"{far.device}:{far.port}"
+            peers.setdefault(end.device, {})[end.port] = f"{far.device}:{far.port}"
+    return peers
+
+
+def _switch(switch: schema.Switch, peers: Mapping[str, str], catalogue: Catalogue) -> Switch:
+    facts = catalogue.switches[switch.product]
     ports = tuple(
         SwitchPort(name, speed, peers.get(name)) for name, speed in port_speeds(switch, catalogue).items()
     )
