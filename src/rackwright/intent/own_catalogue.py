@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from rackwright import catalog
 from rackwright.errors import Finding
-from rackwright.intent.document import Document, read_document
+from rackwright.intent.document import Document, Path_, read_document
 from rackwright.intent.explain import did_you_mean, findings_of
 
 FOLDER = "catalog"
@@ -65,11 +65,15 @@ def load_catalogue(site_file: Path, shown: Path) -> tuple[catalog.Catalogue, lis
 def _dangling(document: Document, key: str, merged: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Products that a server names and no catalogue has."""
     server: catalog.Server = merged["servers"][key]
-    named = [("gpus", index, option.product) for index, option in enumerate(server.gpus)]
-    ports = [("nics", name, port.product) for name, port in server.ports.items()]
-    for kind, place, product in (*named, *ports):
+    named: list[tuple[str, Path_, str]] = [
+        ("gpus", (key, "gpus", "value", index, "product"), option.product)
+        for index, option in enumerate(server.gpus)
+    ]
+    named += [
+        ("nics", (key, "ports", "value", name, "product"), port.product)
+        for name, port in server.ports.items()
+    ]
+    for kind, path, product in named:
         if product not in merged[kind]:
-            field = "gpus" if kind == "gpus" else "ports"
             message = f"'{product}' is not a key of {kind}.yml, here or in the package"
-            path = (key, field, "value", place, "product")
             yield document.finding("unknown-product", path, message, did_you_mean(product, merged[kind]))

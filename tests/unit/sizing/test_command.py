@@ -1,0 +1,66 @@
+"""The command: exit codes, formats, and what it refuses to write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from rackwright.cli.main import main
+from rackwright.paths import checkout
+from rackwright.sizing.size import Sizing
+
+SCENARIO_1 = "models:\n  - {model: nemo-gpt-5b, users: 32}\n  - {model: nemo-gpt-20b, users: 64}\n"
+SCHEMA = checkout() / "docs/reference/schemas/size.schema.json"
+
+
+@pytest.fixture
+def workload(tmp_path: Path) -> Path:
+    path = tmp_path / "workload.yml"
+    path.write_text(SCENARIO_1, encoding="utf-8")
+    return path
+
+
+def test_done(workload: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["size", str(workload)]) == 0
+    assert "r760xa with h100-pcie        3    12     0           6" in capsys.readouterr().out
+
+
+def test_json_is_as_its_schema_says(workload: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["size", str(workload), "--format", "json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.validate(data, schema)
+    assert data["best"] == "r760xa with h100-pcie"
+    assert schema == Sizing.schema_of_output(), "run: python -m rackwright.sizing.size"
+
+
+def test_it_cant_be_done(workload: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workload.write_text("models: [{model: nemo-gpt-5b, users: 32, p95_ms: 100}]\n", encoding="utf-8")
+    out = workload.parent / "site.yml"
+    assert main(["size", str(workload), "--site-file", str(out)]) == 1
+    assert "possible with: a target of 1136 ms or more" in capsys.readouterr().out
+    assert not out.exists()
+
+
+def test_wrong_input(workload: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workload.write_text("models: [{model: nemo-gpt-5b, users: 0}]\n", encoding="utf-8")
+    assert main(["size", str(workload)]) == 2
+    assert f"{workload}:1:38: error: 'users' must be at least 1" in capsys.readouterr().err
+    assert main(["size", str(workload.parent / "none.yml")]) == 2
+
+
+def test_the_site_file_is_never_overwritten(workload: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = workload.parent / "new" / "site.yml"
+    assert main(["size", str(workload), "--site-file", str(out), "--plan", "xe8640 with h100-sxm"]) == 0
+    first = out.read_text(encoding="utf-8")
+    assert "profile: xe8640" in first
+    assert main(["size", str(workload), "--site-file", str(out)]) == 2
+    assert out.read_text(encoding="utf-8") == first
+    assert main(["size", str(workload), "--site-file", str(out.with_name("b.yml")), "--plan", "xe9680"]) == 2
+    assert (
+        "possible: r760xa with h100-pcie, xe8640 with h100-sxm, xe9680 with h100-sxm"
+        in capsys.readouterr().err
+    )
