@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 
+@cache
 def checkout() -> Path:
     """The root of the checkout that this package runs from."""
     return Path(__file__).resolve().parents[2]

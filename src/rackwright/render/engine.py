@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,10 @@ from rackwright.render.options import role_defaults
 from rackwright.render.registry import RenderedFile, Template, artefact
 
 MANAGED = "Made by Rackwright from templates/{source}: the next run undoes what is changed here."
+
+
+# libyaml's writes the same text ten times as fast.
+_DUMPER = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 
 
 class RenderError(RackwrightError):
@@ -44,13 +48,25 @@ def _plain(value: object) -> Any:
 
 def _to_yaml(value: object, indent: int = 0) -> str:
     """``value`` as block YAML, each line but the first indented by ``indent`` spaces."""
-    text = yaml.safe_dump(_plain(value), sort_keys=False, default_flow_style=False, width=120).rstrip("\n")
-    return text.replace("\n", "\n" + " " * indent)
+    return _block_yaml(json.dumps(_plain(value))).replace("\n", "\n" + " " * indent)
+
+
+@lru_cache(maxsize=1024)
+def _block_yaml(text: str) -> str:
+    """JSON as block YAML: most nodes' settings are alike, and YAML is slow to write."""
+    return yaml.dump(
+        json.loads(text), Dumper=_DUMPER, sort_keys=False, default_flow_style=False, width=120
+    ).rstrip("\n")
 
 
 def _to_json(value: object) -> str:
     """``value`` as one line of JSON: also a valid TOML string when it is text."""
     return json.dumps(_plain(value), ensure_ascii=False)
+
+
+@cache
+def _destination(root: Path, text: str) -> jinja2.Template:
+    return _environment(root).from_string(text)
 
 
 @cache
@@ -67,17 +83,20 @@ def _environment(root: Path) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         extensions=["jinja2.ext.do"],
+        auto_reload=False,
     )
     environment.filters.update(to_yaml=_to_yaml, to_json=_to_json)
     return environment
 
 
 def _render_file(template: Template, context: Mapping[str, Any], where: str) -> RenderedFile:
-    environment = _environment(checkout() / "templates")
+    root = checkout() / "templates"
     names = {**context, "managed": MANAGED.format(source=template.source)}
     try:
-        path = environment.from_string(template.destination).render(names)
-        content = environment.get_template(template.source).render(names)
+        path = template.destination
+        if "{" in path:
+            path = _destination(root, path).render(names)
+        content = _environment(root).get_template(template.source).render(names)
     except jinja2.TemplateError as error:
         line = getattr(error, "lineno", None)
         spot = f"templates/{template.source}" + (f":{line}" if line else "")
@@ -87,6 +106,11 @@ def _render_file(template: Template, context: Mapping[str, Any], where: str) -> 
     return RenderedFile(
         path, content, template.mode, template.owner, template.group, template.secret, template.validate
     )
+
+
+def render_text(source: str, names: Mapping[str, Any]) -> str:
+    """The text of a template that belongs to no node: a document of the whole site. Raises RenderError."""
+    return _render_file(Template(source, source), names, "the site").content
 
 
 def render(

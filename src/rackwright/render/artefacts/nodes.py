@@ -33,8 +33,16 @@ def apt_values(model: SiteModel, node: Node, options: Options) -> Mapping[str, A
 
 
 def baseline_values(model: SiteModel, node: Node, options: Options) -> Mapping[str, Any]:
-    """The kernel settings as one mapping."""
-    return {"sysctl": {**options["baseline_sysctl_network"], **options["baseline_sysctl_machine"]}}
+    """The kernel settings as one mapping, and the machines that a node knows without asking DNS.
+
+    On a large site those are only itself and the servers that DNS depends on: else the nodes' tables would
+    grow with the square of their number.
+    """
+    sysctl = {**options["baseline_sysctl_network"], **options["baseline_sysctl_machine"]}
+    if len(model.nodes) <= options["baseline_hosts_limit"]:
+        return {"sysctl": sysctl, "known": model.nodes}
+    known = {one.name: one for one in (*model.heads, *model.control_planes, node)}
+    return {"sysctl": sysctl, "known": [known[name] for name in sorted(known)]}
 
 
 def runtime_values(model: SiteModel, node: Node, options: Options) -> Mapping[str, Any]:
