@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from pathlib import Path
 from typing import Any
 
 from rackwright import catalog
-from rackwright.derive.model import Node, SiteModel, plain
+from rackwright.derive.model import Node, SiteModel, Waived, plain
 from rackwright.derive.site import derive
 from rackwright.errors import Finding, SiteError, UsageError
 from rackwright.intent.load import load_intent, rack_files
@@ -37,16 +38,24 @@ def resolve_site(site: str | Path) -> Path:
 
 
 def validate(site: str | Path) -> tuple[SiteModel | None, list[Finding]]:
-    """The model (None where there are errors) and all findings, warnings too, in the order of the file."""
+    """The model (None where there are errors) and all findings, warnings too, in the order of the file.
+
+    Warnings that the site waives are not among them, but in the model.
+    """
     path = resolve_site(site)
     intent, findings = load_intent(path)
+    checked = check(intent)
     findings = sorted(
-        [*findings, *check(intent)], key=lambda f: (f.file, f.line, f.column, f.rule, f.message)
+        [*findings, *checked.findings], key=lambda f: (f.file, f.line, f.column, f.rule, f.message)
     )
     # Without errors of grammar the whole file has parsed.
     if intent.file is None or any(finding.severity == "error" for finding in findings):
         return None, findings
-    return derive(intent.file, str(path.resolve()), intent.catalogue), findings
+    waived = tuple(
+        Waived(one.finding.rule, one.finding.path, one.finding.message, one.reason) for one in checked.waived
+    )
+    model = derive(intent.file, str(path.resolve()), intent.catalogue)
+    return dataclasses.replace(model, waived=waived), findings
 
 
 def load_site(site: str | Path) -> SiteModel:

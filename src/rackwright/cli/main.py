@@ -12,6 +12,7 @@ from rackwright.errors import ExitCode, RackwrightError
 
 COMMANDS = (
     "validate",
+    "rules",
     "render",
     "book",
     "size",

@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     if model is None:
         print(f"{shown(path)}: {counts}", file=sys.stderr)
         return int(ExitCode.INPUT_WRONG)
+    if model.waived:
+        counts = f"{counts}, {len(model.waived)} waived" if counts else f"{len(model.waived)} waived"
     what = f"{len(model.nodes)} servers, {len(model.switches)} switches, {len(model.serving)} served models"
-    print(f"{shown(path)}: valid: {what}, release {model.release}{f'; {counts}' if findings else ''}")
+    print(f"{shown(path)}: valid: {what}, release {model.release}{f'; {counts}' if counts else ''}")
     return int(ExitCode.DONE)

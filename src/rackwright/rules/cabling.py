@@ -1,97 +1,114 @@
-"""Rules of switches, ports and cables."""
+"""Rules of cables: both ends are there, each port takes one, and none of them alone carries a server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rackwright.intent import schema
 from rackwright.intent.document import Path_
 from rackwright.intent.explain import did_you_mean
-from rackwright.intent.hardware import BOND_PORTS
-from rackwright.intent.load import Intent
-from rackwright.rules.base import Fault, Rule, line_of
+from rackwright.intent.hardware import BOND_PORTS, STORAGE_PORTS
+from rackwright.rules.base import Fault, Rule
+from rackwright.rules.facts import End, Facts
 
 ADD_SWITCH = "add it to 'switches'"
+NETWORK = "chapter 4, networking design"
+PAIR = "table 8"
+#: The ports that share a bond, and what people call it.
+BONDS = ((BOND_PORTS, "the bond"), (STORAGE_PORTS, "the storage bond"))
 
 
 class UnknownSwitchProduct(Rule):
     id = "unknown-switch-product"
     what = "A switch's product is in the catalogue."
     why = "Its ports and its height come from there."
-    mend = "Take a key of catalog/switches.yml."
+    mend = "Take a key of catalog/switches.yml, or add the product in catalog/switches.yml beside the site."
+    source = "chapter 4, network infrastructure"
 
-    def check(self, intent: Intent) -> Iterator[Fault]:
-        for at, switch in intent.switches:
-            if switch.product not in intent.catalogue.switches:
-                hint = did_you_mean(switch.product, intent.catalogue.switches)
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, switch in facts.switches:
+            if switch.product not in facts.catalogue.switches:
+                hint = did_you_mean(switch.product, facts.catalogue.switches)
                 message = f"'{switch.product}' is not a switch of the catalogue"
                 yield Fault((*at, "product"), message, hint)
 
 
-class ServerPorts(Rule):
-    id = "server-ports"
-    what = "A server has ports that its profile has, and the first of the bond at least."
-    why = "The bond of ocp1 and ocp2 carries every network but oob; other names are nobody's."
-    mend = "Name the ports as catalog/servers.yml does: lom1, lom2, ocp1, ocp2."
+class CableHalf(Rule):
+    id = "cable-half"
+    what = "A cable is stated with both the switch and its port, or not at all."
+    why = "Half a cable can be neither configured nor checked."
+    mend = "State the other half, or neither."
+    source = NETWORK
 
-    def check(self, intent: Intent) -> Iterator[Fault]:
-        for at, server in intent.servers:
-            known = intent.catalogue.servers[server.profile].ports
-            for name in server.ports:
-                if name not in known:
-                    message = f"'{name}' is not a port of profile {server.profile}"
-                    yield Fault((*at, "ports", name), message, did_you_mean(name, known), key=True)
-            if BOND_PORTS[0] not in server.ports:
-                message = f"{server.name} has no port {BOND_PORTS[0]}: it carries the management network"
-                yield Fault((*at, "ports"), message, f"add {BOND_PORTS[0]} with its MAC address", key=True)
-            if server.addresses.oob is not None and "lom1" not in server.ports:
-                message = f"{server.name} has an oob address, but no port lom1 to carry it"
-                yield Fault((*at, "addresses", "oob"), message, "add lom1, or remove the address", key=True)
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, server in facts.servers:
+            for name, cable in server.ports.items():
+                if (cable.switch is None) != (cable.port is None):
+                    missing, given = ("port", "switch") if cable.port is None else ("switch", "port")
+                    message = f"{server.name} {name} has a '{given}', but no '{missing}'"
+                    path: Path_ = (*at, "ports", name, given)
+                    yield Fault(path, message, f"state '{missing}' too, or neither", key=True)
 
 
 class CableEnds(Rule):
     id = "cable-end"
-    what = "A cable ends at a port that is there: both the switch and its port are stated and known."
+    what = "A cable ends at a switch of the site, at a port of its product."
     why = "The switches' configuration and the cabling check are made from it."
     mend = "Name a switch of the site and a port of its product."
+    source = NETWORK
     needs = frozenset({"switches"})
 
-    def check(self, intent: Intent) -> Iterator[Fault]:
-        products = {switch.name: switch.product for _, switch in intent.switches}
-        for at, server in intent.servers:
-            for name, port in server.ports.items():
-                path: Path_ = (*at, "ports", name)
-                if port.switch is None and port.port is None:
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, server in facts.servers:
+            for name, cable in server.ports.items():
+                if cable.switch is None or cable.port is None:
                     continue
-                if port.switch is None or port.port is None:
-                    missing, given = ("port", "switch") if port.port is None else ("switch", "port")
-                    message = f"{server.name} {name} has a '{given}', but no '{missing}'"
-                    yield Fault((*path, given), message, f"state '{missing}' too, or neither", key=True)
-                elif port.switch not in products:
-                    message = f"{server.name} {name}: the site has no switch '{port.switch}'"
-                    yield Fault((*path, "switch"), message, did_you_mean(port.switch, products) or ADD_SWITCH)
+                path: Path_ = (*at, "ports", name)
+                if cable.switch not in facts.switch_of:
+                    message = f"{server.name} {name}: the site has no switch '{cable.switch}'"
+                    hint = did_you_mean(cable.switch, facts.switch_of) or ADD_SWITCH
+                    yield Fault((*path, "switch"), message, hint)
                 else:
-                    yield from _known_port(
-                        intent, products[port.switch], port.switch, port.port, (*path, "port")
-                    )
-        for at, link in intent.interconnects:
+                    yield from _known_port(facts, cable.switch, cable.port, (*path, "port"))
+        for at, link in facts.interconnects:
+            for index, switch in enumerate(link.switches):
+                if switch not in facts.switch_of:
+                    message = f"the site has no switch '{switch}'"
+                    hint = did_you_mean(switch, facts.switch_of) or ADD_SWITCH
+                    yield Fault((*at, "switches", index), message, hint)
+                    continue
+                for place, port in enumerate(link.ports):
+                    yield from _known_port(facts, switch, port, (*at, "ports", place))
+
+
+def _known_port(facts: Facts, switch: str, port: str, path: Path_) -> Iterator[Fault]:
+    groups = facts.port_groups.get(switch)
+    # Whole ports that are broken out, and parts of ports that aren't, are other rules'.
+    whole = port.partition(":")[0]
+    if groups is None or port in groups or port in facts.port_speeds[switch]:
+        return
+    product = facts.catalogue.switches[facts.switch_of[switch].product]
+    if whole in groups:
+        kind = facts.switch_of[switch].breakouts.get(whole)
+        if kind is not None:
+            message = f"{switch} {whole} is broken out as {kind}: it has no part '{port}'"
+            yield Fault(path, message, f"its parts are {whole}:1 to {whole}:{kind.partition('x')[0]}")
+        return
+    ranges = ", ".join(f"{group.names()[0]} to {group.names()[-1]}" for group in product.ports)
+    yield Fault(path, f"'{port}' is not a port of {switch} ({product.product})", f"it has {ranges}")
+
+
+class InterconnectSelf(Rule):
+    id = "interconnect-self"
+    what = "An interconnect joins two different switches."
+    why = "A loop at one switch takes the network down."
+    mend = "Name two switches."
+    source = NETWORK
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, link in facts.interconnects:
             if link.switches[0] == link.switches[1]:
                 yield Fault((*at, "switches"), f"{link.switches[0]} is cabled to itself", "name two switches")
-            for index, switch in enumerate(link.switches):
-                if switch not in products:
-                    message = f"the site has no switch '{switch}'"
-                    yield Fault(
-                        (*at, "switches", index), message, did_you_mean(switch, products) or ADD_SWITCH
-                    )
-                    continue
-                for place, port_name in enumerate(link.ports):
-                    yield from _known_port(intent, products[switch], switch, port_name, (*at, "ports", place))
-
-
-def _known_port(intent: Intent, product: str, switch: str, port: str, path: Path_) -> Iterator[Fault]:
-    facts = intent.catalogue.switches.get(product)
-    if facts is not None and port not in facts.speeds():
-        ranges = ", ".join(f"{group.names()[0]} to {group.names()[-1]}" for group in facts.ports)
-        yield Fault(path, f"'{port}' is not a port of {switch} ({facts.product})", f"it has {ranges}")
 
 
 class PortTwice(Rule):
@@ -99,62 +116,187 @@ class PortTwice(Rule):
     what = "A switch's port takes one cable."
     why = "One of the two cables can't be there."
     mend = "Look which of the two it is, and give the other a free port."
+    source = NETWORK
 
-    def check(self, intent: Intent) -> Iterator[Fault]:
-        seen: dict[tuple[str, str], tuple[Path_, str]] = {}
-        for path, switch, port, owner in _ends(intent):
-            if (switch, port) not in seen:
-                seen[switch, port] = (path, owner)
-                continue
-            first_path, first = seen[switch, port]
-            where = line_of(intent, first_path, path)
-            message = f"{switch} {port} takes the cable of {owner}, but has that of {first} already ({where})"
-            yield Fault(path, message, _free_port(intent, switch, port))
-
-
-def _ends(intent: Intent) -> Iterator[tuple[Path_, str, str, str]]:
-    """Path, switch, port and whose cable it is, of each end at a switch."""
-    for at, link in intent.interconnects:
-        for place, port_name in enumerate(link.ports):
-            for switch in dict.fromkeys(link.switches):
-                yield (*at, "ports", place), switch, port_name, f"the link {' - '.join(link.switches)}"
-    for at, server in intent.servers:
-        for name, port in server.ports.items():
-            if port.switch is not None and port.port is not None:
-                yield (*at, "ports", name, "port"), port.switch, port.port, f"{server.name} {name}"
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        seen: dict[tuple[str, str], End] = {}
+        for end in facts.ends:
+            first = seen.setdefault((end.switch, end.port), end)
+            if first is not end:
+                where = facts.line_of(first.path, end.path)
+                place = f"{end.switch} {end.port}"
+                message = (
+                    f"{place} takes the cable of {end.owner}, but has that of {first.owner} already ({where})"
+                )
+                yield Fault(end.path, message, _free_port(facts, end.switch, end.port))
 
 
-def _free_port(intent: Intent, switch: str, like: str) -> str:
-    product = next((s.product for _, s in intent.switches if s.name == switch), "")
-    facts = intent.catalogue.switches.get(product)
-    speeds = facts.speeds() if facts else {}
-    used = {port for _, at, port, _ in _ends(intent) if at == switch}
+def _free_port(facts: Facts, switch: str, like: str) -> str:
+    speeds = facts.port_speeds.get(switch, {})
+    used = facts.used_ports[switch]
     free = [port for port, speed in speeds.items() if port not in used and speed == speeds.get(like)]
     return f"{free[0]} is free" if free else f"{switch} has no free port of that speed"
+
+
+class BondCables(Rule):
+    id = "bond-cables"
+    severity = "warning"
+    what = "A bond has two cables."
+    why = "One cable or one transceiver would take the server out of service."
+    mend = "Cable the second port of the adapter too."
+    source = NETWORK
+    needs = frozenset({"switches"})
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        if not facts.switches:
+            return
+        for at, server in facts.servers:
+            known = facts.catalogue.servers[server.profile].ports
+            for ports, bond in BONDS:
+                # A misspelt port may be the missing one, and half a cable is one: other rules'.
+                if ports[0] not in server.ports or not server.ports.keys() <= known.keys():
+                    continue
+                stated = (server.ports[name] for name in ports if name in server.ports)
+                cabled = sum((cable.switch or cable.port) is not None for cable in stated)
+                if cabled < 2:
+                    s = "" if cabled == 1 else "s"
+                    message = f"{bond} of {server.name} has {cabled} cable{s}, not two"
+                    hint = f"cable {ports[0]} and {ports[1]} to different switches"
+                    yield Fault((*at, "ports"), message, hint, key=True)
 
 
 class CablingRedundancy(Rule):
     id = "cabling-redundancy"
     severity = "warning"
-    what = "A server's bond has two cables, to two switches."
-    why = "One cable, one transceiver or one switch would take the server out of service."
-    mend = "Cable ocp2 to the other switch."
+    what = "The two cables of a bond go to two switches."
+    why = "One switch, or the restart for its next software, would take the server out of service."
+    mend = "Cable the second port to the other switch."
+    source = NETWORK
     needs = frozenset({"switches"})
 
-    def check(self, intent: Intent) -> Iterator[Fault]:
-        if not intent.switches:
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, server in facts.servers:
+            for ports, bond in BONDS:
+                one, other = _pair(server, ports)
+                if one is not None and one == other:
+                    message = f"both cables of {server.name}'s {bond.removeprefix('the ')} go to {one}"
+                    hint = f"cable {ports[1]} to the other switch"
+                    yield Fault((*at, "ports", ports[1], "switch"), message, hint)
+
+
+def _pair(server: schema.Server, ports: tuple[str, str]) -> tuple[str | None, str | None]:
+    """The two switches of a bond, None where there is no cable."""
+    one, other = (server.ports[name].switch if name in server.ports else None for name in ports)
+    return one, other
+
+
+def _pairs(facts: Facts) -> dict[frozenset[str], int]:
+    """Pairs of known switches that share bonds, and how many bonds."""
+    found: dict[frozenset[str], int] = {}
+    for _, server in facts.servers:
+        for ports, _ in BONDS:
+            one, other = _pair(server, ports)
+            if one in facts.switch_of and other in facts.switch_of and one != other:
+                pair = frozenset(name for name in (one, other) if name is not None)
+                found[pair] = found.get(pair, 0) + 1
+    return found
+
+
+class LeafInterconnect(Rule):
+    id = "leaf-interconnect"
+    severity = "warning"
+    what = "Two switches that share servers' bonds are cabled to each other."
+    why = "When a server's cable to the one fails, others reach it through the other only over that link."
+    mend = "State the cables between them in 'interconnects'."
+    source = PAIR
+    needs = frozenset({"switches", "interconnects"})
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        joined = {frozenset(link.switches) for _, link in facts.interconnects}
+        # A link with a wrong name may be the missing one.
+        if any(len(pair) < 2 or not pair <= facts.switch_of.keys() for pair in joined):
             return
-        for at, server in intent.servers:
-            ends = {name: server.ports[name].switch for name in BOND_PORTS if name in server.ports}
-            switches = {switch for switch in ends.values() if switch is not None}
-            if len(ends) < 2 or None in ends.values():
-                cabled = sum(switch is not None for switch in ends.values())
-                message = f"the bond of {server.name} has {cabled} cable{'' if cabled == 1 else 's'}, not two"
-                yield Fault((*at, "ports"), message, "cable ocp1 and ocp2 to different switches", key=True)
-            elif len(switches) < 2:
-                message = f"both cables of {server.name}'s bond go to {next(iter(switches))}"
-                hint = "cable ocp2 to the other switch"
-                yield Fault((*at, "ports", BOND_PORTS[1], "switch"), message, hint)
+        for pair, bonds in _pairs(facts).items():
+            if pair not in joined:
+                one, other = sorted(pair)
+                message = f"{one} and {other} share the bonds of {bonds} servers, but no cable joins them"
+                yield Fault(_later(facts, pair), message, "add their cables to 'interconnects'")
 
 
-RULES: tuple[type[Rule], ...] = (UnknownSwitchProduct, ServerPorts, CableEnds, PortTwice, CablingRedundancy)
+class InterconnectSingle(Rule):
+    id = "interconnect-single"
+    severity = "warning"
+    what = "Two cables at least join a pair of switches that share servers' bonds."
+    why = "With one, its failure divides the pair, and both switches think that they are alone."
+    mend = "Add a second cable."
+    source = PAIR
+    needs = frozenset({"switches", "interconnects"})
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        cables: dict[frozenset[str], int] = {}
+        for _, link in facts.interconnects:
+            pair = frozenset(link.switches)
+            cables[pair] = cables.get(pair, 0) + len(link.ports)
+        pairs = _pairs(facts)
+        for at, link in facts.interconnects:
+            pair = frozenset(link.switches)
+            if pair in pairs and cables[pair] == 1:
+                message = f"one cable joins {link.switches[0]} and {link.switches[1]}"
+                yield Fault((*at, "ports"), message, "add a second port that connects them")
+
+
+class PairAlike(Rule):
+    id = "switch-pair-alike"
+    severity = "warning"
+    what = "Two switches that share servers' bonds are the same product."
+    why = "Paired switches are configured as one; the design validated two alike."
+    mend = "Take two switches of one product."
+    source = PAIR
+    needs = frozenset({"switches"})
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        known = facts.catalogue.switches
+        for pair in _pairs(facts):
+            one, other = (facts.switch_of[name] for name in sorted(pair))
+            if one.product != other.product and one.product in known and other.product in known:
+                message = f"{one.name} is a {one.product}, {other.name} beside it a {other.product}"
+                yield Fault((*_later(facts, pair), "product"), message, "take two switches of one product")
+
+
+def _later(facts: Facts, pair: frozenset[str]) -> Path_:
+    """The path of that switch of a pair that is stated last."""
+    return [at for at, switch in facts.switches if switch.name in pair][-1]
+
+
+class SwitchUnused(Rule):
+    id = "switch-unused"
+    severity = "warning"
+    what = "A switch has a cable of a server or of another switch."
+    why = "Most often its name is a slip in the cables, or the cables were forgotten."
+    mend = "State its cables, or remove it."
+    source = NETWORK
+    needs = frozenset({"servers", "interconnects"})
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        # A cable to a switch that isn't there may be this one's.
+        if not facts.used_ports or not facts.used_ports.keys() <= facts.switch_of.keys():
+            return
+        for at, switch in facts.switches:
+            if switch.name not in facts.used_ports:
+                message = f"no cable ends at {switch.name}"
+                yield Fault((*at, "name"), message, "state its cables, or remove it")
+
+
+RULES: tuple[type[Rule], ...] = (
+    UnknownSwitchProduct,
+    CableHalf,
+    CableEnds,
+    InterconnectSelf,
+    PortTwice,
+    BondCables,
+    CablingRedundancy,
+    LeafInterconnect,
+    InterconnectSingle,
+    PairAlike,
+    SwitchUnused,
+)

@@ -1,4 +1,7 @@
-"""Writes docs/reference/site.md from the grammar and the rules: ``python -m rackwright.rules.reference``."""
+"""Writes docs/reference/site.md from the grammar, and rules.md from the rules.
+
+``python -m rackwright.rules.reference`` writes both.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from rackwright.intent import fields, schema, schema_ranges
 from rackwright.paths import checkout
-from rackwright.rules.engine import RULES
+from rackwright.rules.engine import DESCRIBED
 
 HEAD = """\
 # The site file
@@ -25,11 +28,34 @@ into a vault-encrypted file of `group_vars/` or `host_vars/`.
 
 `rackwright validate <site>` shows every fault at once, as `file:line:column: severity: message [rule]`
 with a hint; `--format json` follows [validate.schema.json](schemas/validate.schema.json).
-Exit code 2: the site has errors.
+Exit code 2: the site has errors. What is checked beyond the fields stands in [The rules](rules.md).
 
-This page is made from the grammar and the rules by `python -m rackwright.rules.reference`.
+This page is made from the grammar by `python -m rackwright.rules.reference`.
 
 ## Fields
+"""
+
+RULES_HEAD = """\
+# The rules
+
+What must hold in a site beyond its grammar. `rackwright validate <site>` reports each breach at its place with the
+rule's id in brackets; `rackwright rules` lists the rules, `rackwright rules ID` explains one. *Source* is where in the
+Dell Validated Design for Generative AI Inferencing a rule comes from, or `operations` and the matter where the
+design leaves it to whoever runs the site.
+
+An error must be mended. A warning can be accepted, with a reason that the report and the site book show:
+
+```yaml
+waive:
+  - rule: cabling-redundancy
+    at: servers.r660-3
+    reason: its second cable is on order, due in week 50
+```
+
+`at` is the place that the finding has in `--format json`, or the beginning of it; without it all warnings of the rule
+are accepted.
+
+This page is made from the rules by `python -m rackwright.rules.reference`.
 """
 
 CLASSES: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -70,8 +96,12 @@ _KINDS = {"str": "text", "int": "number", "IPv4Address": "address", "IPv4Network
 
 def site_reference() -> str:
     """The whole page."""
-    rules = "\n## Rules\n\n| Rule | What must hold | Why | How to mend it |\n|---|---|---|---|\n"
-    return HEAD + "".join(_sections()) + rules + "".join(_rules())
+    return HEAD + "".join(_sections())
+
+
+def rules_reference() -> str:
+    """The page of the rules."""
+    return RULES_HEAD + "".join(_rules())
 
 
 def _sections() -> Iterator[str]:
@@ -84,9 +114,11 @@ def _sections() -> Iterator[str]:
 
 
 def _rules() -> Iterator[str]:
-    for rule in sorted(RULES, key=lambda r: r.id):
-        warning = " (warning)" if rule.severity == "warning" else ""
-        yield f"| `{rule.id}`{warning} | {rule.what} | {rule.why} | {rule.mend} |\n"
+    for subject, described in DESCRIBED.items():
+        yield f"\n## {subject}\n\n| Rule | What must hold | Why | How to mend it | Source |\n|---|---|---|---|---|\n"
+        for rule in sorted(described, key=lambda one: one.id):
+            warning = " (warning)" if rule.severity == "warning" else ""
+            yield f"| `{rule.id}`{warning} | {rule.what} | {rule.why} | {rule.mend} | {rule.source} |\n"
 
 
 def _default(info: FieldInfo) -> str:
@@ -127,4 +159,6 @@ def _anchor(grammar: type[BaseModel]) -> str:
 
 
 if __name__ == "__main__":
-    (checkout() / "docs/reference/site.md").write_text(site_reference(), encoding="utf-8")
+    folder = checkout() / "docs/reference"
+    (folder / "site.md").write_text(site_reference(), encoding="utf-8")
+    (folder / "rules.md").write_text(rules_reference(), encoding="utf-8")

@@ -14,8 +14,8 @@ from rackwright.errors import SiteError, UsageError
 from rackwright.intent.document import read_document
 from rackwright.intent.load import load_intent
 from rackwright.paths import checkout
-from rackwright.rules.engine import RULES
-from rackwright.rules.reference import site_reference
+from rackwright.rules.engine import KNOWN, RULES
+from rackwright.rules.reference import rules_reference, site_reference
 from rackwright.site import load_site, resolve_site, validate
 
 REFERENCE = (checkout() / "inventories/reference/site.yml").read_text(encoding="utf-8")
@@ -172,13 +172,14 @@ def test_warnings_do_not_make_a_site_invalid(tmp_path: Path) -> None:
 
 def test_rules_have_ids_of_their_own_and_say_everything() -> None:
     assert len({rule.id for rule in RULES}) == len(RULES)
-    for rule in RULES:
+    for rule in KNOWN.values():
         assert all(text.endswith(".") for text in (rule.what, rule.why, rule.mend)), rule.id
 
 
-def test_the_reference_page_is_current() -> None:
-    page = (checkout() / "docs/reference/site.md").read_text(encoding="utf-8")
-    assert page == site_reference(), "run: python -m rackwright.rules.reference"
+def test_the_reference_pages_are_current() -> None:
+    for name, text in (("site.md", site_reference()), ("rules.md", rules_reference())):
+        page = (checkout() / "docs/reference" / name).read_text(encoding="utf-8")
+        assert page == text, "run: python -m rackwright.rules.reference"
 
 
 def test_own_products_stand_beside_the_site(tmp_path: Path) -> None:

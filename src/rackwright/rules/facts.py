@@ -1,0 +1,258 @@
+"""What several rules look up in a site: each index is made once for all rules, and only when asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from rackwright import catalog
+from rackwright.intent import schema
+from rackwright.intent.document import Path_
+from rackwright.intent.hardware import chosen_gpus
+from rackwright.intent.load import Intent
+
+HINT_SEARCH = 256
+
+
+@dataclass(frozen=True)
+class Stated:
+    """An address that the site states: where, on which network, and whose it is in words."""
+
+    path: Path_
+    address: IPv4Address
+    network: str
+    owner: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Whatever stands in a rack: its lowest unit, its height in units, and W (None: not in the catalogue)."""
+
+    path: Path_
+    name: str
+    rack: str
+    unit: int
+    height: int
+    power_w: int | None
+
+
+@dataclass(frozen=True)
+class End:
+    """The end of a cable at a switch: where it is stated, and whose cable it is in words."""
+
+    path: Path_
+    switch: str
+    port: str
+    owner: str
+
+
+@dataclass(frozen=True)
+class GpuServer:
+    """GPU workers of one kind: GPUs of each, how many are linked directly, memory of one GPU in GB."""
+
+    profile: str
+    count: int
+    span: int
+    memory_gb: int
+
+
+@dataclass
+class Facts(Intent):
+    """An intent, and what is looked up in it."""
+
+    @classmethod
+    def of(cls, intent: Intent) -> Facts:
+        """The facts of an intent."""
+        return cls(**{field.name: getattr(intent, field.name) for field in fields(intent)})
+
+    @cached_property
+    def folder(self) -> Path:
+        """The directory of the site file."""
+        return Path(self.document.mark(()).file).parent
+
+    @cached_property
+    def stated(self) -> list[Stated]:
+        """Every single address of the site, in the order of the files: of two the later is the duplicate."""
+
+        def place(stated: Stated) -> tuple[str, int, int]:
+            mark = self.document.mark(stated.path)
+            return mark.file, mark.line, mark.column
+
+        return sorted(self._stated(), key=place)
+
+    def _stated(self) -> Iterator[Stated]:
+        for purpose, network in self.networks.items():
+            if network.gateway is not None:
+                path: Path_ = ("networks", purpose, "gateway")
+                yield Stated(path, network.gateway, purpose, f"the gateway of {purpose}")
+        if self.kubernetes is not None:
+            yield Stated(("kubernetes", "api_vip"), self.kubernetes.api_vip, "management", "the API's VIP")
+        if self.head is not None:
+            yield Stated(("head", "vip"), self.head.vip, "management", "the head's VIP")
+        if self.storage is not None:
+            yield Stated(
+                ("storage", "address"), self.storage.address, "storage", f"storage {self.storage.name}"
+            )
+        for at, switch in self.switches:
+            yield Stated((*at, "address"), switch.address, "oob", f"switch {switch.name}")
+        for at, server in self.servers:
+            yield Stated((*at, "bmc", "address"), server.bmc.address, "oob", f"the BMC of {server.name}")
+            for purpose in schema.PURPOSES:
+                address: IPv4Address | None = getattr(server.addresses, purpose)
+                if address is not None:
+                    path = (*at, "addresses", purpose)
+                    yield Stated(path, address, purpose, f"{server.name} on {purpose}")
+        for at, service in self.models:
+            if service.vip is not None:
+                yield Stated((*at, "vip"), service.vip, "external", f"the VIP of model {service.name}")
+
+    @cached_property
+    def used_addresses(self) -> frozenset[IPv4Address]:
+        """Every stated address."""
+        return frozenset(stated.address for stated in self.stated)
+
+    @cached_property
+    def named(self) -> list[tuple[Path_, str]]:
+        """Path and name of whatever has a name in the site's domain: switches, servers, external storage."""
+        found = [(at, switch.name) for at, switch in self.switches]
+        found += [(at, server.name) for at, server in self.servers]
+        if self.storage is not None:
+            found.append((("storage",), self.storage.name))
+        return found
+
+    @cached_property
+    def roles(self) -> Mapping[str, list[tuple[Path_, schema.Server]]]:
+        """The servers of each role."""
+        found: dict[str, list[tuple[Path_, schema.Server]]] = {
+            "head": [],
+            "control_plane": [],
+            "gpu_worker": [],
+        }
+        for at, server in self.servers:
+            for role in dict.fromkeys(server.roles):
+                found[role].append((at, server))
+        return found
+
+    @cached_property
+    def gpu_servers(self) -> Mapping[GpuServer, int]:
+        """Kinds of GPU workers, and how many there are of each."""
+        kinds: Counter[GpuServer] = Counter()
+        for _, server in self.roles["gpu_worker"]:
+            chosen = chosen_gpus(server, self.catalogue)
+            if chosen is not None and chosen[0].product in self.catalogue.gpus:
+                option, count = chosen
+                memory = self.catalogue.gpus[option.product].memory_gb
+                kinds[GpuServer(server.profile, count, min(option.span, count), memory)] += 1
+        return kinds
+
+    @cached_property
+    def machines(self) -> list[Machine]:
+        """Whatever stands in a rack."""
+        found: list[Machine] = []
+        for at, switch in self.switches:
+            product = self.catalogue.switches.get(switch.product)
+            height, power = (product.height, product.power_w) if product else (1, 0)
+            found.append(Machine(at, switch.name, switch.rack, switch.unit, height, power))
+        power_of: dict[tuple[str, str | None, int], int | None] = {}
+        for at, server in self.servers:
+            chosen = chosen_gpus(server, self.catalogue)
+            kind = (
+                server.profile,
+                chosen[0].product if chosen else None,
+                chosen[1] if chosen else 0,
+            )
+            if kind not in power_of:
+                power_of[kind] = self._power(*kind)
+            height = self.catalogue.servers[server.profile].height
+            found.append(Machine(at, server.name, server.rack, server.unit, height, power_of[kind]))
+        return found
+
+    def _power(self, profile: str, gpu: str | None, count: int) -> int | None:
+        if gpu is not None and gpu not in self.catalogue.gpus:
+            return None
+        parts = self.catalogue.power_parts(profile, gpu, count)
+        return None if parts is None else sum(parts.values())
+
+    @cached_property
+    def in_rack(self) -> Mapping[str, list[Machine]]:
+        """What stands in each rack that is named by a machine."""
+        found: dict[str, list[Machine]] = {}
+        for machine in self.machines:
+            found.setdefault(machine.rack, []).append(machine)
+        return found
+
+    @cached_property
+    def port_speeds(self) -> Mapping[str, Mapping[str, int]]:
+        """Gbit/s of each port of each switch whose product is known, parts of broken-out ports in their place."""
+        return {
+            switch.name: self.catalogue.switches[switch.product].speeds(switch.breakouts)
+            for _, switch in self.switches
+            if switch.product in self.catalogue.switches
+        }
+
+    @cached_property
+    def port_groups(self) -> Mapping[str, Mapping[str, catalog.PortRange]]:
+        """For each switch whose product is known: its whole ports, and the range that each is of."""
+        products = {
+            product: {name: group for group in facts.ports for name in group.names()}
+            for product, facts in self.catalogue.switches.items()
+        }
+        return {s.name: products[s.product] for _, s in self.switches if s.product in products}
+
+    @cached_property
+    def switch_of(self) -> Mapping[str, schema.Switch]:
+        """The switches by name."""
+        return {switch.name: switch for _, switch in self.switches}
+
+    @cached_property
+    def ends(self) -> list[End]:
+        """The ends at switches: of interconnects first, then of servers' cables."""
+        found: list[End] = []
+        for at, link in self.interconnects:
+            for place, port in enumerate(link.ports):
+                for switch in dict.fromkeys(link.switches):
+                    owner = f"the link {' - '.join(link.switches)}"
+                    found.append(End((*at, "ports", place), switch, port, owner))
+        for at, server in self.servers:
+            for name, cable in server.ports.items():
+                if cable.switch is not None and cable.port is not None:
+                    path = (*at, "ports", name, "port")
+                    found.append(End(path, cable.switch, cable.port, f"{server.name} {name}"))
+        return found
+
+    @cached_property
+    def used_ports(self) -> Mapping[str, set[str]]:
+        """The ports of each switch that take a cable."""
+        found: dict[str, set[str]] = {}
+        for end in self.ends:
+            found.setdefault(end.switch, set()).add(end.port)
+        return found
+
+    def line_of(self, path: Path_, seen_from: Path_) -> str:
+        """``line 12``, with the file where that is another one."""
+        mark, here = self.document.mark(path), self.document.mark(seen_from)
+        return f"line {mark.line}" if mark.file == here.file else f"{mark.file}, line {mark.line}"
+
+    def free_address(self, purpose: str, near: IPv4Address | None = None) -> str:
+        """A hint naming a free address of a network: from the host part of ``near`` upwards."""
+        network = self.networks.get(purpose)
+        if network is None:
+            return ""
+        ranges = [n.dhcp_range for n in self.networks.values() if n.dhcp_range]
+        if self.serving is not None:
+            ranges.append(self.serving.vip_range)
+        base, hosts = int(network.cidr.network_address), network.cidr.num_addresses
+        start = int(near) % hosts if near is not None else 1
+        for step in range(min(hosts, HINT_SEARCH)):
+            address = IPv4Address(base + (start + step) % hosts)
+            if address in (network.cidr.network_address, network.cidr.broadcast_address):
+                continue
+            if address not in self.used_addresses and not any(
+                first <= address <= last for first, last in ranges
+            ):
+                return f"{address} is free on the {purpose} network"
+        return f"choose a free address of {network.cidr}"

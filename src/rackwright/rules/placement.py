@@ -1,0 +1,322 @@
+"""Rules of what is served: models, memory, GPUs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from rackwright import catalog
+from rackwright.intent import schema
+from rackwright.intent.document import Path_
+from rackwright.intent.explain import did_you_mean
+from rackwright.rules.base import Fault, Rule
+from rackwright.rules.facts import Facts, GpuServer
+
+SPREAD = "table 3"
+MEMORY = "tables 3 and 13"
+
+
+class UnknownModel(Rule):
+    id = "unknown-model"
+    what = "A served model is in the catalogue."
+    why = "Its memory and its files come from there."
+    mend = "Take a key of catalog/models.yml, or add the model in catalog/models.yml beside the site."
+    source = "table 10"
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        models = facts.catalogue.models
+        for at, service in facts.models:
+            if service.model not in models:
+                message = f"'{service.model}' is not a model of the catalogue"
+                yield Fault((*at, "model"), message, did_you_mean(service.model, models))
+
+
+class ModelNotShipped(Rule):
+    id = "model-not-shipped"
+    severity = "warning"
+    what = "The release's bundle carries a served model's weights."
+    why = "The site can be planned, but not rolled out: there would be nothing to serve."
+    mend = "Serve a model that the bundle carries, or add its weights to the bundle."
+    source = "operations, the bundle"
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        models = facts.catalogue.models
+        shipped = ", ".join(sorted(name for name, model in models.items() if model.shipped))
+        for at, service in facts.models:
+            if service.model in models and not models[service.model].shipped:
+                message = f"{service.model}: its weights aren't in the bundle: the site can't be rolled out"
+                yield Fault((*at, "model"), message, f"the bundle carries: {shipped}")
+
+
+class ProfileWithoutGpus(Rule):
+    id = "profile-without-gpus"
+    what = "A model runs on profiles that have GPUs."
+    why = "It would wait for ever for a GPU."
+    mend = "Name profiles of GPU servers."
+    source = "tables 4 to 7"
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        having = [name for name, server in facts.catalogue.servers.items() if server.gpus]
+        for at, service in facts.models:
+            for index, profile in enumerate(service.profiles):
+                if profile not in having:
+                    message = f"profile {profile} has no GPUs: model {service.name} can't run on it"
+                    yield Fault((*at, "profiles", index), message, f"choose of {', '.join(having)}")
+
+
+class ProfileTwice(Rule):
+    id = "profile-twice"
+    what = "A model names each profile once."
+    why = "The second is a slip, and most often meant to be another."
+    mend = "Remove one of them."
+    source = "operations, placement"
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, service in facts.models:
+            for index, profile in enumerate(service.profiles):
+                if profile in service.profiles[:index]:
+                    message = f"model {service.name} names the profile {profile} twice"
+                    yield Fault((*at, "profiles", index), message, "remove one of them")
+
+
+class ProfileNotThere(Rule):
+    id = "profile-not-there"
+    what = "The site has a GPU worker of each profile that a model may run on."
+    why = "Most often the profile is a slip, and the model would run elsewhere or nowhere."
+    mend = "Name profiles that the site has."
+    source = "operations, placement"
+    needs = frozenset({"servers"})
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        present = sorted({server.profile for _, server in facts.roles["gpu_worker"]})
+        for at, service in facts.models:
+            for index, profile in enumerate(service.profiles):
+                if profile not in present and facts.catalogue.servers[profile].gpus:
+                    message = (
+                        f"model {service.name} is to run on {profile}, but the site has no such GPU worker"
+                    )
+                    hint = f"profiles here: {', '.join(present) or 'none'}"
+                    yield Fault((*at, "profiles", index), message, hint)
+
+
+def _kinds(facts: Facts, profile: str) -> list[GpuServer]:
+    return [kind for kind in facts.gpu_servers if kind.profile == profile]
+
+
+class ReplicaInServer(Rule):
+    id = "replica-in-server"
+    what = "A replica's GPUs are all in one server."
+    why = "Models that span servers are beyond the design: the pod would wait for ever."
+    mend = "Lower 'gpus', or choose a larger profile."
+    source = "chapter 4, network infrastructure"
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, service in facts.models:
+            for profile in dict.fromkeys(service.profiles):
+                most = max((kind.count for kind in _kinds(facts, profile)), default=0)
+                if 0 < most < service.gpus:
+                    message = f"a replica of {service.name} takes {service.gpus} GPUs, a server {profile} has {most}"
+                    yield Fault((*at, "gpus"), message, f"at most {most}, or a larger profile")
+
+
+class TensorParallel(Rule):
+    id = "tensor-parallel"
+    what = "A replica has 1, 2, 4, 8 … GPUs."
+    why = (
+        "A layer's attention heads are divided evenly among them: with another number the model doesn't load."
+    )
+    mend = "Take a power of two."
+    source = "chapter 5, models used for validation"
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, service in facts.models:
+            if service.gpus & (service.gpus - 1):
+                below = 1 << (service.gpus.bit_length() - 1)
+                message = f"a replica of {service.name} is spread over {service.gpus} GPUs, no power of two"
+                yield Fault((*at, "gpus"), message, f"gpus: {below} or {2 * below}")
+
+
+class ModelSpread(Rule):
+    id = "model-spread"
+    what = "A replica has as many GPUs as its model is spread over: Llama 2 70B eight, of one XE9680."
+    why = "Its files are cut for that many."
+    mend = "Raise 'gpus', and choose a profile that has as many."
+    source = "chapter 5, models used for validation; table 3"
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, service in facts.models:
+            model = facts.catalogue.models.get(service.model)
+            if model is not None and service.gpus < model.min_gpus:
+                message = (
+                    f"{service.model} is spread over {model.min_gpus} GPUs, a replica has {service.gpus}"
+                )
+                yield Fault((*at, "gpus"), message, f"gpus: {model.min_gpus}; {_fitting(facts, model)}")
+
+
+def _placed(facts: Facts, service: schema.ModelService, profile: str) -> list[GpuServer]:
+    """Servers of a profile that a replica may land on; none where another rule says why not."""
+    model = facts.catalogue.models.get(service.model)
+    if model is None or service.gpus < model.min_gpus:
+        return []
+    return [kind for kind in _kinds(facts, profile) if kind.count >= service.gpus]
+
+
+class ModelFits(Rule):
+    id = "model-fits"
+    what = "Every server that a model may run on can hold it in the memory of directly linked GPUs."
+    why = "The server would run out of GPU memory while loading."
+    mend = "Choose a larger profile, or more GPUs for each replica."
+    source = MEMORY
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, service in facts.models:
+            for index, profile in enumerate(service.profiles):
+                for kind in _placed(facts, service, profile):
+                    model = facts.catalogue.models[service.model]
+                    linked = min(service.gpus, kind.span)
+                    if model.memory_gb > linked * kind.memory_gb and profile not in service.profiles[:index]:
+                        yield _too_large(facts, (*at, "profiles", index), service, kind, linked)
+                        break
+
+
+def _too_large(
+    facts: Facts, path: Path_, service: schema.ModelService, kind: GpuServer, linked: int
+) -> Fault:
+    model = facts.catalogue.models[service.model]
+    message = (
+        f"model {service.model} takes {model.memory_gb:g} GB, but {linked} directly linked "
+        f"GPU{'s' if linked > 1 else ''} of {kind.profile} hold {linked * kind.memory_gb} GB"
+    )
+    return Fault(path, message, _fitting(facts, model))
+
+
+def _fitting(facts: Facts, model: catalog.Model) -> str:
+    """Which profiles hold the model, with how many GPUs."""
+    places = []
+    for profile, server in facts.catalogue.servers.items():
+        for option in server.gpus[:1]:
+            gpu = facts.catalogue.gpus.get(option.product)
+            if gpu is None:
+                continue
+            needed = max(model.min_gpus, -int(-model.memory_gb // gpu.memory_gb))
+            if needed <= option.span or (needed == 1 and option.counts):
+                places.append(f"{profile} with {needed} GPU{'s' if needed > 1 else ''}")
+    return f"it fits {', '.join(places)}" if places else "no validated server holds it"
+
+
+class ReplicaLinked(Rule):
+    id = "replica-linked"
+    severity = "warning"
+    what = "A replica's GPUs are linked directly: a bridged pair on an R760xa, none on L40s."
+    why = "GPUs that are not linked talk over PCIe, many times slower: the replica is no faster for them."
+    mend = "Give a replica as many GPUs as are linked, and raise 'replicas'."
+    source = "figure 1; table 3"
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, service in facts.models:
+            for index, profile in enumerate(service.profiles):
+                kinds = _placed(facts, service, profile)
+                span = min((kind.span for kind in kinds), default=service.gpus)
+                memory = min((kind.memory_gb for kind in kinds), default=0)
+                # Where the memory doesn't suffice either, that is the fault.
+                model = facts.catalogue.models.get(service.model)
+                if span < service.gpus and model is not None and model.memory_gb <= span * memory:
+                    message = f"a replica of {service.name} takes {service.gpus} GPUs, of {profile} {span} are linked"
+                    yield Fault((*at, "profiles", index), message, f"gpus: {span}, and more 'replicas'")
+
+
+class ModelServers(Rule):
+    id = "model-servers"
+    severity = "warning"
+    what = "A model runs on servers that it was shown on."
+    why = "It may well run, but nobody has measured it there."
+    mend = "Choose a profile that it was shown on, or measure it first."
+    source = SPREAD
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, service in facts.models:
+            model = facts.catalogue.models.get(service.model)
+            for index, profile in enumerate(service.profiles):
+                kinds = _placed(facts, service, profile)
+                linked = [min(service.gpus, kind.span) * kind.memory_gb for kind in kinds]
+                # Where it doesn't fit, that is the fault.
+                if model is None or not model.servers or not kinds or min(linked) < model.memory_gb:
+                    continue
+                if profile not in model.servers:
+                    message = f"{service.model} was not shown on {profile}"
+                    yield Fault((*at, "profiles", index), message, f"it was on {', '.join(model.servers)}")
+
+
+class GpusSuffice(Rule):
+    id = "gpus-suffice"
+    what = "All replicas of a model find their GPUs."
+    why = "A pod without GPUs waits for ever: the service would never be complete."
+    mend = "Lower replicas or GPUs, or allow more profiles."
+    source = "chapter 6, sizing guidelines"
+    needs = frozenset({"servers"})
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, service in facts.models:
+            places = _places(facts, service)
+            if 0 < places < service.replicas:
+                message = (
+                    f"{service.replicas} replicas of {service.name} with {service.gpus} GPU each don't fit: "
+                    f"{', '.join(service.profiles)} have room for {places}"
+                )
+                yield Fault((*at, "replicas"), message, f"at most {places}, or allow more profiles")
+
+
+def _places(facts: Facts, service: schema.ModelService) -> int:
+    """Replicas that fit. No place at all is another rule's: the profile isn't there, or too small."""
+    return sum(
+        number * (kind.count // service.gpus)
+        for kind, number in facts.gpu_servers.items()
+        if kind.profile in service.profiles
+    )
+
+
+class GpusTogether(Rule):
+    id = "gpus-together"
+    what = "All replicas of all models find their GPUs at once."
+    why = "The last pod waits for ever: the service would never be complete."
+    mend = "Lower replicas or GPUs, or allow more profiles."
+    source = "chapter 6, sizing guidelines"
+    needs = frozenset({"servers", "serving"})
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        alone = {service.name for _, service in facts.models if _places(facts, service) < service.replicas}
+        profiles = sorted({kind.profile for kind in facts.gpu_servers})
+        for size in range(1, len(profiles) + 1):
+            for chosen in itertools.combinations(profiles, size):
+                bound = [(at, s) for at, s in facts.models if set(s.profiles) <= set(chosen)]
+                if any(service.name in alone for _, service in bound) or len(bound) < 2:
+                    continue
+                supply = sum(
+                    kind.count * number
+                    for kind, number in facts.gpu_servers.items()
+                    if kind.profile in chosen
+                )
+                demand = sum(service.replicas * service.gpus for _, service in bound)
+                if demand > supply:
+                    names = ", ".join(service.name for _, service in bound)
+                    message = f"{names} take {demand} GPUs together, but {', '.join(chosen)} have {supply}"
+                    path: Path_ = (*bound[-1][0], "replicas")
+                    yield Fault(path, message, f"lower replicas or gpus by {demand - supply} GPUs in all")
+                    return
+
+
+RULES: tuple[type[Rule], ...] = (
+    UnknownModel,
+    ModelNotShipped,
+    ProfileWithoutGpus,
+    ProfileTwice,
+    ProfileNotThere,
+    ReplicaInServer,
+    TensorParallel,
+    ModelSpread,
+    ModelFits,
+    ReplicaLinked,
+    ModelServers,
+    GpusSuffice,
+    GpusTogether,
+)

@@ -1,0 +1,97 @@
+"""Waivers: warnings that a site's owner accepts, each with a reason; errors can't be waived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rackwright.errors import Finding
+from rackwright.intent import schema
+from rackwright.intent.document import Path_
+from rackwright.intent.explain import did_you_mean
+from rackwright.intent.load import Intent
+from rackwright.rules.base import Described
+
+SOURCE = "operations, waivers"
+
+
+class UnknownWaiver(Described):
+    id = "unknown-waiver"
+    what = "A waiver names a rule that there is."
+    why = "It would silently do nothing."
+    mend = "Take the id that the warning shows in brackets."
+    source = SOURCE
+
+
+class WaivedError(Described):
+    id = "waived-error"
+    what = "Only warnings are waived."
+    why = "With an error the site can't work as it is stated, whatever the reason."
+    mend = "Mend the error, and remove the waiver."
+    source = SOURCE
+
+
+class UnusedWaiver(Described):
+    id = "unused-waiver"
+    severity = "warning"
+    what = "A waiver matches a warning."
+    why = "What it accepted is no more; left standing, it would hide the next one of its kind."
+    mend = "Remove it, or correct its 'at'."
+    source = SOURCE
+
+
+WAIVERS: tuple[type[Described], ...] = (UnknownWaiver, WaivedError, UnusedWaiver)
+
+
+@dataclass(frozen=True)
+class Waived:
+    """A warning that was waived, and why."""
+
+    finding: Finding
+    reason: str
+
+
+def waive(
+    intent: Intent, findings: Sequence[Finding], known: Mapping[str, type[Described]]
+) -> tuple[list[Finding], list[Waived]]:
+    """The findings that stay open, with those of the waivers themselves; and the waived warnings.
+
+    ``known`` are all rules by id.
+    """
+    open_: list[Finding] = []
+    waived: list[Waived] = []
+    used: set[Path_] = set()
+    for finding in findings:
+        matching = [(at, w) for at, w in intent.waivers if _matches(w, finding)]
+        used |= {at for at, _ in matching}
+        if matching and finding.severity == "warning":
+            waived.append(Waived(finding, matching[0][1].reason))
+        else:
+            open_.append(finding)
+    open_ += (_fault for _fault in _of_waivers(intent, used, known))
+    return open_, waived
+
+
+def _matches(waiver: schema.Waiver, finding: Finding) -> bool:
+    if waiver.rule != finding.rule:
+        return False
+    return waiver.at is None or f"{finding.path}.".startswith(f"{waiver.at}.")
+
+
+def _of_waivers(intent: Intent, used: set[Path_], known: Mapping[str, type[Described]]) -> Iterable[Finding]:
+    for at, waiver in intent.waivers:
+        rule, path = known.get(waiver.rule), (*at, "rule")
+        if rule is None:
+            message, hint = f"there is no rule '{waiver.rule}'", did_you_mean(waiver.rule, known)
+            yield intent.document.finding(UnknownWaiver.id, path, message, hint)
+        elif rule.severity == "error":
+            message = f"'{waiver.rule}' reports errors, which can't be waived"
+            yield intent.document.finding(
+                WaivedError.id, path, message, "mend the error, and remove the waiver"
+            )
+        elif at not in used and intent.file is not None:
+            place = f" at {waiver.at}" if waiver.at else ""
+            message = f"no warning of '{waiver.rule}'{place} is there to be waived"
+            severity = UnusedWaiver.severity
+            hint = "remove it, or correct its 'at'"
+            yield intent.document.finding(UnusedWaiver.id, path, message, hint, severity=severity)
