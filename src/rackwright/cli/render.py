@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rackwright.errors import ExitCode
-from rackwright.render.intended import compare, intended_files, write
+from rackwright.render.intended import DIGESTS, compare, digests, intended_files, intended_folder, write
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -20,6 +20,11 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument("site", metavar="SITE", help="directory under inventories/, or path of a site.yml")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: intended/ beside the site file")
     parser.add_argument(
+        "--digests",
+        action="store_true",
+        help=f"for a large site: write {DIGESTS} only, a line for each artefact; kept where it stands",
+    )
+    parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 and show the differences, if any"
     )
     parser.set_defaults(run=run)
@@ -27,7 +32,9 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render; 0 done (with --check: all current), 1 differences."""
-    output, files = intended_files(args.site, args.output)
+    output = intended_folder(args.site, args.output)
+    brief = args.digests or (output / DIGESTS).is_file()
+    files = {DIGESTS: digests(args.site)} if brief else intended_files(args.site)
     if not args.check:
         changed = write(output, files)
         print(f"{len(files)} files under {output}, {changed} changed")
@@ -38,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     if differences:
         print(f"{len(differences)} of {len(files)} files under {output} are not current")
         print(f"next: rackwright render {args.site}")
+        if brief:
+            print("to see what changed: rackwright render SITE --output DIR before and after, then diff -r")
         return int(ExitCode.NOT_AS_IT_SHOULD_BE)
     print(f"{len(files)} files under {output} are current")
     return int(ExitCode.DONE)

@@ -1,9 +1,14 @@
-"""``intended/``: every file of every node as text, to be read, reviewed and committed."""
+"""``intended/``: every file of every node as text, to be read, reviewed and committed.
+
+Of a large site only ``digests.txt`` is kept there: a line for each artefact instead of tens of thousands of
+files. Where that file stands, rendering keeps it, and writes nothing else.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rackwright.render.engine import render
@@ -12,31 +17,56 @@ from rackwright.render.options import role_options
 from rackwright.render.registry import artefacts_of
 from rackwright.site import load_site
 
-Files = Mapping[Path, str]
+#: Relative path (``<host>/etc/…``) → content.
+Files = Mapping[str, str]
+DIGESTS = "digests.txt"
+_HEAD = """\
+# What `rackwright render` makes of this site, without the files: artefact, files, SHA-256 of their list as
+# `sha256sum` writes it, in the order of the paths. The files themselves: rackwright render SITE --output DIR
+"""
 
 
-def intended_files(site: str, output: Path | None) -> tuple[Path, Files]:
-    """Where the files of ``site`` go, and relative path (``<host>/etc/…``) → content. Secret files are
-    left out.
+def rendered_files(site: str) -> Iterator[tuple[str, str, str]]:
+    """Artefact, relative path and content of every file, node after node. Secret files are left out.
 
     Options come from ``group_vars`` and ``host_vars`` beside the site file with Ansible's own precedence.
     """
     model = load_site(site)
     variables = host_variables(Path(model.path))
-    files: dict[Path, str] = {}
     for node in model.nodes:
         given = variables[node.name]
         for entry in artefacts_of(node):
             options = {name: given[name] for name in role_options(entry.role) if name in given}
             for rendered in render(model, node.name, entry.name, options):
                 if not rendered.secret:
-                    files[Path(node.name) / rendered.path.lstrip("/")] = rendered.content
-    return output or Path(model.path).parent / "intended", files
+                    yield entry.name, f"{node.name}/{rendered.path.lstrip('/')}", rendered.content
 
 
-def _present(output: Path) -> dict[Path, str]:
+def intended_folder(site: str, output: Path | None) -> Path:
+    """Where the files of ``site`` go."""
+    return output or Path(load_site(site).path).parent / "intended"
+
+
+def intended_files(site: str) -> Files:
+    """Every file of the site that is no secret."""
+    return {path: content for _, path, content in rendered_files(site)}
+
+
+def digests(site: str) -> str:
+    """The text of ``digests.txt``; the files are rendered, but never held or written."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for artefact, path, content in rendered_files(site):
+        found.setdefault(artefact, []).append((path, hashlib.sha256(content.encode()).hexdigest()))
+    lines = [_HEAD]
+    for artefact, files in sorted(found.items()):
+        listing = "".join(f"{digest}  {path}\n" for path, digest in sorted(files))
+        lines.append(f"{artefact} {len(files)} {hashlib.sha256(listing.encode()).hexdigest()}\n")
+    return "".join(lines)
+
+
+def _present(output: Path) -> dict[str, str]:
     return {
-        path.relative_to(output): path.read_text(encoding="utf-8")
+        path.relative_to(output).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted(output.rglob("*"))
         if path.is_file()
     }
@@ -45,19 +75,19 @@ def _present(output: Path) -> dict[Path, str]:
 def write(output: Path, files: Files) -> int:
     """Make ``output`` hold exactly ``files``; gives how many were written or removed."""
     present = _present(output)
-    changed = 0
-    for stale in present.keys() - files.keys():
-        (output / stale).unlink()
-        changed += 1
-    for path, content in files.items():
-        if present.get(path) != content:
-            (output / path).parent.mkdir(parents=True, exist_ok=True)
-            (output / path).write_text(content, encoding="utf-8")
-            changed += 1
-    for folder in sorted((path for path in output.rglob("*") if path.is_dir()), reverse=True):
-        if not any(folder.iterdir()):
-            folder.rmdir()
-    return changed
+    stale = present.keys() - files.keys()
+    for path in stale:
+        (output / path).unlink()
+    changed = [path for path, content in files.items() if present.get(path) != content]
+    for folder in {(output / path).parent for path in changed}:
+        folder.mkdir(parents=True, exist_ok=True)
+    for path in changed:
+        (output / path).write_text(files[path], encoding="utf-8")
+    if stale:
+        for folder in sorted((path for path in output.rglob("*") if path.is_dir()), reverse=True):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+    return len(stale) + len(changed)
 
 
 def compare(output: Path, files: Files) -> list[str]:
