@@ -24,9 +24,10 @@ from rackwright.report.data import Rehearsal, Report, Step, scrub
 from rackwright.report.write import write_report
 from rackwright.rollout.history import Estimate, History, clock
 from rackwright.rollout.progress import Progress
+from rackwright.rollout.ready import load_ready_site
 from rackwright.rollout.run import Options, Record, roll_out, terminable, until
 from rackwright.rollout.timeline import PHASES, Timeline
-from rackwright.site import load_site, resolve_site
+from rackwright.site import resolve_site
 
 UNITS = (
     "kubelet",
@@ -65,7 +66,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Rehearse; 0 when every phase and every check passed."""
     site = resolve_site(args.site)
-    model = load_site(site)
+    model = load_ready_site(site)
     spec = from_site(model, args.name)
     with Rehearsing(model, site, spec, until(args.until), args.keep) as rehearsal:
         return rehearsal.run()

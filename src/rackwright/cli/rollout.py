@@ -11,9 +11,10 @@ from rackwright.errors import ExitCode, UsageError
 from rackwright.paths import build_dir
 from rackwright.rollout.history import Estimate, History, clock
 from rackwright.rollout.progress import Progress
+from rackwright.rollout.ready import load_ready_site
 from rackwright.rollout.run import Options, Record, roll_out, terminable, until
 from rackwright.rollout.timeline import PHASES, Timeline
-from rackwright.site import load_site, resolve_site
+from rackwright.site import resolve_site
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,7 +40,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Roll out; 0 when every phase passed."""
     site = resolve_site(args.site)
-    model = load_site(site)
+    model = load_ready_site(site)
     output = (args.output or build_dir() / "rollouts" / model.name).absolute()
     phases = until(args.until)
     record = Record(output, site)
