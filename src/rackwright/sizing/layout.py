@@ -1,7 +1,8 @@
-"""Where machines stand: the switches and the control plane in the first rack, GPU servers from the top downwards."""
+"""Where machines stand: the switches and the control plane first, then the GPU servers, from the top downwards."""
 
 from __future__ import annotations
 
+import itertools
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,34 +46,68 @@ def rack_name(index: int) -> str:
     return name
 
 
-def first_rack(catalogue: Catalogue) -> list[Machine]:
+def everywhere(catalogue: Catalogue) -> list[Machine]:
     """What every site has: two leaf switches and a control plane of three (design, tables 4 and 8)."""
     switch, server = catalogue.switches[SWITCH], catalogue.servers[MANAGEMENT]
     parts = catalogue.power_parts(MANAGEMENT)
-    return [
-        *(Machine(SWITCH, switch.height, switch.power_w or 0) for _ in range(SWITCHES)),
-        *(Machine(MANAGEMENT, server.height, sum(parts.values()) if parts else 0) for _ in range(MANAGERS)),
-    ]
+    leaf = Machine(SWITCH, switch.height, switch.power_w or 0)
+    manager = Machine(MANAGEMENT, server.height, sum(parts.values()) if parts else 0)
+    return [leaf] * SWITCHES + [manager] * MANAGERS
 
 
-def place(machines: Sequence[Machine], limits: RackLimits) -> list[Placed]:
-    """Each machine's place, rack by rack, none above the rack's units or watts.
+class _Rack:
+    """A rack being filled from the top downwards."""
 
+    def __init__(self, name: str, limits: RackLimits) -> None:
+        self.name, self.free, self.power, self.limit = name, limits.units, 0, limits.power_w
+
+    def takes(self, machine: Machine) -> bool:
+        within = self.limit is None or self.power + machine.power_w <= self.limit
+        return machine.height <= self.free and within
+
+    def put(self, machine: Machine) -> Placed:
+        self.free -= machine.height
+        self.power += machine.power_w
+        return Placed(machine, self.name, self.free + 1)
+
+
+def place(catalogue: Catalogue, workers: Sequence[Machine], limits: RackLimits) -> list[Placed]:
+    """Each machine's place, the switches and the control plane first, none above a rack's units or watts.
+
+    Of several racks each gets its part of the switches and of the control plane, so that none holds all.
     Raises ValueError where one machine alone is too much for an empty rack.
     """
-    placed: list[Placed] = []
-    rack, free, power = 0, limits.units, 0
-    for machine in machines:
+    fixed = everywhere(catalogue)
+    for machine in (*fixed, *workers):
         if machine.height > limits.units:
             raise ValueError(f"a {machine.key} takes {machine.height} rack units, a rack has {limits.units}")
         if limits.power_w is not None and machine.power_w > limits.power_w:
             raise ValueError(
                 f"a {machine.key} is planned with {machine.power_w} W, a rack has {limits.power_w} W"
             )
-        over = limits.power_w is not None and power + machine.power_w > limits.power_w
-        if machine.height > free or over:
-            rack, free, power = rack + 1, limits.units, 0
-        free -= machine.height
-        power += machine.power_w
-        placed.append(Placed(machine, rack_name(rack), free + 1))
+    racks = -(-sum(machine.height for machine in (*fixed, *workers)) // limits.units)
+    while True:
+        placed = _within([_Rack(rack_name(index), limits) for index in range(racks)], fixed, workers)
+        if placed is not None:
+            return placed
+        racks += 1
+
+
+def _within(racks: list[_Rack], fixed: Sequence[Machine], workers: Sequence[Machine]) -> list[Placed] | None:
+    """All machines in these racks, or None where they don't fit."""
+    placed: list[Placed] = []
+    for group in (fixed[:SWITCHES], fixed[SWITCHES:]):
+        for index, machine in enumerate(group):
+            rack = racks[index % len(racks)]
+            if not rack.takes(machine):
+                return None
+            placed.append(rack.put(machine))
+    for _, alike in itertools.groupby(workers):
+        here = 0
+        for machine in alike:
+            while here < len(racks) and not racks[here].takes(machine):
+                here += 1
+            if here == len(racks):
+                return None
+            placed.append(racks[here].put(machine))
     return placed

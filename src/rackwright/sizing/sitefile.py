@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rackwright import catalog
-from rackwright.sizing.layout import MANAGERS, SWITCH, SWITCHES, Placed, first_rack, place
+from rackwright.sizing.layout import MANAGERS, SWITCH, SWITCHES, Placed, place
 from rackwright.sizing.size import Plan, machines_of
 from rackwright.sizing.workload import Order
 
@@ -68,9 +68,7 @@ class _Server:
 
 def site_file(plan: Plan, order: Order) -> str:
     """The site file of a plan. Raises NotWritableError where the default layout doesn't reach."""
-    placed = place(
-        [*first_rack(order.catalogue), *machines_of(plan.blocks, order.catalogue)], order.workload.rack
-    )
+    placed = place(order.catalogue, machines_of(plan.blocks, order.catalogue), order.workload.rack)
     servers = list(_servers(placed[SWITCHES:]))
     _refuse(plan, order, servers)
     lines = [
@@ -140,7 +138,7 @@ def _racks(placed: Sequence[Placed], order: Order) -> Iterator[str]:
     limits = order.workload.rack
     power = f", power_w: {limits.power_w}" if limits.power_w is not None else ""
     yield "racks:"
-    for rack in dict.fromkeys(place_.rack for place_ in placed):
+    for rack in sorted({place_.rack for place_ in placed}, key=lambda name: (len(name), name)):
         yield f"  - {{name: {rack}, units: {limits.units}{power}}}"
     yield ""
     yield "servers:"

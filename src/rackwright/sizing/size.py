@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rackwright.catalog import Catalogue, GpuOption
-from rackwright.sizing.layout import Machine, first_rack, place
+from rackwright.sizing.layout import Machine, place
 from rackwright.sizing.need import (
     Need,
     Problem,
@@ -194,9 +194,9 @@ def _plan(name: str, needs: Sequence[Need], kinds: dict[str, Kind], order: Order
         return Plan(name=name, problems=tuple(problems))
     blocks = tuple(_block(kind, parts, order) for kind, parts in chosen.values())
     watts = [block.power_w for block in blocks]
-    machines = [*first_rack(order.catalogue), *machines_of(blocks, order.catalogue)]
+    machines = machines_of(blocks, order.catalogue)
     try:
-        racks = len({placed.rack for placed in place(machines, order.workload.rack)})
+        racks = len({placed.rack for placed in place(order.catalogue, machines, order.workload.rack)})
     except ValueError as error:
         options = ("more watts or units in 'rack' of the workload", "a kind of server that draws less")
         return Plan(name=name, problems=(Problem(message=str(error), options=options),))
