@@ -141,7 +141,8 @@ class Gpu(Entry):
     """A GPU product.
 
     ``memory_gb`` is what the design counts with, ``memory_mib`` what nvidia-smi prints; bandwidths in GB/s
-    (``nvlink_gbs``: both directions, 0 without NVLink); ``pci_ids`` as vendor:device.
+    (``nvlink_gbs``: both directions, 0 without NVLink; ``pcie_gbs``: one direction); ``bf16_tflops`` of dense
+    matrices; ``pci_ids`` as vendor:device.
     """
 
     product: Annotated[str, _sourced]
@@ -152,6 +153,8 @@ class Gpu(Entry):
     mig_instances: Annotated[int, _sourced]
     memory_bandwidth_gbs: Annotated[int | None, _sourced] = None
     nvlink_gbs: Annotated[int | None, _sourced] = None
+    bf16_tflops: Annotated[int | None, _sourced] = None
+    pcie_gbs: Annotated[int | None, _sourced] = None
     pci_ids: Annotated[tuple[str, ...], _sourced] = ()
     decoders: Annotated[Decoders | None, _sourced] = None
     mig_profiles: Annotated[dict[str, int], _sourced] = Field(default_factory=dict)
