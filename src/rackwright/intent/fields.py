@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from rackwright import catalog
 
@@ -20,15 +30,27 @@ class FieldError(ValueError):
         self.hint = hint
 
 
-def _matching(pattern: str, what: str, hint: str) -> AfterValidator:
-    compiled = re.compile(pattern)
+@dataclass(frozen=True)
+class _Matching:
+    """Text of a pattern: any other is refused in words. Editors get the pattern with the JSON Schema."""
 
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise FieldError(f"'{value}' is not {what}", hint)
+    pattern: str
+    what: str
+    hint: str
+
+    def check(self, value: str) -> str:
+        """The value itself; FieldError where the pattern doesn't match all of it."""
+        if not re.fullmatch(self.pattern, value):
+            raise FieldError(f"'{value}' is not {self.what}", self.hint)
         return value
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
 
 
 def _address_range(value: object) -> object:
@@ -78,7 +100,7 @@ def _profile(value: str, info: ValidationInfo) -> str:
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 Name = Annotated[
     str,
-    _matching(
+    _Matching(
         _LABEL,
         "a valid DNS name",
         "use lower-case letters, digits and hyphens; at most 63, no hyphen at either end",
@@ -87,7 +109,7 @@ Name = Annotated[
 Domain = Annotated[
     str,
     Field(max_length=200),
-    _matching(
+    _Matching(
         rf"{_LABEL}(\.{_LABEL})+",
         "a valid domain name",
         "use lower-case labels joined by dots, such as dc1.example",
@@ -95,7 +117,7 @@ Domain = Annotated[
 ]
 Host = Annotated[
     str,
-    _matching(
+    _Matching(
         r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?",
         "a host name or address",
         "such as ntp1.example or 192.0.2.1",
@@ -103,7 +125,7 @@ Host = Annotated[
 ]
 Mac = Annotated[
     str,
-    _matching(
+    _Matching(
         r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}",
         "a MAC address",
         "write six pairs of hex digits, such as b0:7b:25:00:00:01",
@@ -112,18 +134,18 @@ Mac = Annotated[
 ]
 ServiceTag = Annotated[
     str,
-    _matching(
+    _Matching(
         r"[0-9A-Za-z]{7}", "a service tag", "it is the 7 letters and digits on the server's pull-out tag"
     ),
     AfterValidator(str.upper),
 ]
 RackName = Annotated[
     str,
-    _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", "a rack's name", "use letters, digits, '-', '_' or '.'"),
+    _Matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", "a rack's name", "use letters, digits, '-', '_' or '.'"),
 ]
 PublicKey = Annotated[
     str,
-    _matching(
+    _Matching(
         r"(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?",
         "an ssh public key",
         "paste the one line of the .pub file; never a private key",
@@ -131,24 +153,30 @@ PublicKey = Annotated[
 ]
 PortName = Annotated[
     str,
-    _matching(
+    _Matching(
         r"[A-Za-z]+[A-Za-z0-9/:.-]{0,30}", "a port's name", "use the switch's own, such as ethernet1/1/1"
     ),
 ]
 Breakout = Annotated[
     str,
-    _matching(
+    _Matching(
         r"[1-9]x[1-9][0-9]{0,2}",
         "a way to break a port out",
         "write ports x Gbit/s, such as 4x25 for four of 25 Gbit/s",
     ),
 ]
 ExportPath = Annotated[
-    str, _matching(r"(/[A-Za-z0-9._-]+)+", "an export's path", "write it from the root, such as /ifs/models")
+    str, _Matching(r"(/[A-Za-z0-9._-]+)+", "an export's path", "write it from the root, such as /ifs/models")
 ]
 Profile = Annotated[str, AfterValidator(_profile)]
-Network4 = Annotated[IPv4Network, BeforeValidator(_network)]
-AddressRange = Annotated[tuple[IPv4Address, IPv4Address], BeforeValidator(_address_range)]
+# As they are written, for the JSON Schema.
+_QUAD = r"([0-9]{1,3}\.){3}[0-9]{1,3}"
+_NetworkText = Annotated[str, Field(pattern=rf"^{_QUAD}/[0-9]{{1,2}}$")]
+_RangeText = Annotated[str, Field(pattern=rf"^{_QUAD} *- *{_QUAD}$")]
+Network4 = Annotated[IPv4Network, BeforeValidator(_network, json_schema_input_type=_NetworkText)]
+AddressRange = Annotated[
+    tuple[IPv4Address, IPv4Address], BeforeValidator(_address_range, json_schema_input_type=_RangeText)
+]
 Unit = Annotated[int, Field(ge=1, le=52)]
 Role = Literal["head", "control_plane", "gpu_worker"]
 

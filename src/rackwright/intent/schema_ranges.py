@@ -40,7 +40,11 @@ def _first_address(value: object) -> object:
         raise PydanticCustomError("ip_v4_address", "not an IPv4 address") from None
 
 
-Units = Annotated[tuple[Unit, ...], BeforeValidator(_units), Field(min_length=1)]
+Units = Annotated[
+    tuple[Unit, ...],
+    BeforeValidator(_units, json_schema_input_type=tuple[Unit, ...] | str),
+    Field(min_length=1),
+]
 
 
 class AddressSeries(Strict):
@@ -63,8 +67,10 @@ class MacSeries(Strict):
     step: int = Field(1, ge=1, le=65536, description="From one server to the next.")
 
 
-Addresses_ = Annotated[AddressSeries, BeforeValidator(_first_address)]
-Macs = Annotated[MacSeries, BeforeValidator(_first)]
+Addresses_ = Annotated[
+    AddressSeries, BeforeValidator(_first_address, json_schema_input_type=AddressSeries | IPv4Address)
+]
+Macs = Annotated[MacSeries, BeforeValidator(_first, json_schema_input_type=MacSeries | Mac)]
 
 
 class RackRange(Strict):
