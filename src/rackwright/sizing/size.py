@@ -303,7 +303,7 @@ def _steps(
     parts_w = order.catalogue.power_parts(profile, option.product, total)
     if watts is not None and parts_w is not None:
         yield (
-            f"power: {servers} x {watts} W = {servers * watts / 1000:.4g} kW planned (CPUs {parts_w['cpus']} W and "
+            f"power: {servers} x {watts} W = {servers * watts / 1000:.1f} kW planned (CPUs {parts_w['cpus']} W and "
             f"GPUs {parts_w['gpus']} W at their limits, the rest {parts_w['rest']} W estimated)"
         )
 

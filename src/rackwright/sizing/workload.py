@@ -42,7 +42,7 @@ class Demand(Strict):
     name: Name | None = Field(
         None, description="The name by which clients ask for it; left out: from the model's key."
     )
-    users: int = Field(ge=1, le=1_000_000, description="Requests that are under way at the same time.")
+    users: int = Field(ge=1, le=100_000, description="Requests that are under way at the same time.")
     p95_ms: float | None = Field(
         None, ge=1, description="What 95 of 100 requests must be answered within, in milliseconds."
     )
