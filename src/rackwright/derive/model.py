@@ -233,7 +233,8 @@ class Cable:
 class ModelFacts:
     """What the catalogue knows of a model.
 
-    ``kind`` is what it makes, ``memory_gb`` the GPU memory of one copy; ``concurrency`` is the number of
+    ``kind`` is what it makes, ``memory_gb`` the GPU memory of one copy, ``min_gpus`` the fewest GPUs that
+    it is spread over; ``concurrency`` is the number of
     requests at a time that it was measured best with, None where it wasn't; ``shipped``: the release's
     bundle carries it.
     """
@@ -242,6 +243,7 @@ class ModelFacts:
     kind: Literal["language", "image"]
     precision: str | None
     memory_gb: float
+    min_gpus: int
     concurrency: int | None
     shipped: bool
 

@@ -294,4 +294,12 @@ def derive_serving(serving: schema.Serving | None, catalogue: Catalogue) -> tupl
 
 def _facts(model: Model) -> ModelFacts:
     concurrency = model.load.concurrency if model.load else None
-    return ModelFacts(model.product, model.kind, model.precision, model.memory_gb, concurrency, model.shipped)
+    return ModelFacts(
+        product=model.product,
+        kind=model.kind,
+        precision=model.precision,
+        memory_gb=model.memory_gb,
+        min_gpus=model.min_gpus,
+        concurrency=concurrency,
+        shipped=model.shipped,
+    )

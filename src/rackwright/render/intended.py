@@ -11,15 +11,19 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from rackwright.intent.own_catalogue import load_catalogue
 from rackwright.render.engine import render
 from rackwright.render.inventory import host_variables
 from rackwright.render.options import role_options
 from rackwright.render.registry import artefacts_of
+from rackwright.render.site_documents import site_documents
 from rackwright.site import load_site
 
 #: Relative path (``<host>/etc/…``) → content.
 Files = Mapping[str, str]
 DIGESTS = "digests.txt"
+#: The folder, and in digests the name, of the documents that belong to no single node.
+SITE = "site"
 _HEAD = """\
 # What `rackwright render` makes of this site, without the files: artefact, files, SHA-256 of their list as
 # `sha256sum` writes it, in the order of the paths. The files themselves: rackwright render SITE --output DIR
@@ -40,6 +44,11 @@ def rendered_files(site: str) -> Iterator[tuple[str, str, str]]:
             for rendered in render(model, node.name, entry.name, options):
                 if not rendered.secret:
                     yield entry.name, f"{node.name}/{rendered.path.lstrip('/')}", rendered.content
+    given = variables[model.head.name]
+    options = {name: given[name] for name in role_options("triton") if name in given}
+    catalogue, _ = load_catalogue(Path(model.path), Path(model.path).parent)
+    for name, text in site_documents(model, catalogue, options).items():
+        yield SITE, f"{SITE}/{name}", text
 
 
 def intended_folder(site: str, output: Path | None) -> Path:

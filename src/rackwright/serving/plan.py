@@ -27,6 +27,19 @@ ACCEPTANCE: Mapping[str, Acceptance] = {
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How a replica's GPUs are used.
+
+    ``instances`` copies of the model's weights in the replica, each over ``tensor_parallel`` GPUs;
+    ``max_batch`` requests that a copy takes at a time.
+    """
+
+    instances: int
+    tensor_parallel: int
+    max_batch: int
+
+
+@dataclass(frozen=True)
 class TritonModel:
     """One name that Triton serves the model under; a decoupled one answers piece by piece."""
 
@@ -46,6 +59,7 @@ class Service:
     served: ServedModel
     image: str
     models: tuple[TritonModel, ...]
+    spread: Spread
     required: bool
     surge: bool
     acceptance: Acceptance | None
@@ -85,13 +99,36 @@ def spare_node(model: SiteModel, served: ServedModel) -> bool:
     return total * served.gpus - served.replicas * served.gpus - others >= served.gpus
 
 
+def spread(served: ServedModel) -> Spread:
+    """A language model is one copy over all GPUs of its replica; a model of images is one copy on each.
+
+    So many requests at a time as the catalogue's load test found best, one where there was none.
+    """
+    batch = served.facts.concurrency or 1
+    if served.facts.kind == "language":
+        return Spread(1, max(served.gpus, served.facts.min_gpus), batch)
+    return Spread(max(served.gpus // served.facts.min_gpus, 1), served.facts.min_gpus, batch)
+
+
+def triton_models(served: ServedModel) -> tuple[TritonModel, ...]:
+    """The names that Triton serves it under.
+
+    The bundle's models are small enough to be loaded twice: whole answers and streamed ones. The others are
+    loaded once, and language models stream.
+    """
+    if served.facts.shipped:
+        return TritonModel(served.name, False), TritonModel(f"{served.name}-stream", True)
+    return (TritonModel(served.name, served.facts.kind == "language"),)
+
+
 def services(model: SiteModel) -> tuple[Service, ...]:
     """Every served model of the site, by name."""
     return tuple(
         Service(
             served=served,
             image=f"{model.registry}/rackwright/models/{served.model}:{model.release}",
-            models=(TritonModel(served.name, False), TritonModel(f"{served.name}-stream", True)),
+            models=triton_models(served),
+            spread=spread(served),
             required=len(candidates(model, served)) >= served.replicas,
             surge=spare_node(model, served),
             acceptance=ACCEPTANCE.get(served.model),
