@@ -12,8 +12,9 @@ from rackwright import catalog
 from rackwright.derive.model import Node, SiteModel, Waived, plain
 from rackwright.derive.site import derive
 from rackwright.errors import Finding, SiteError, UsageError
-from rackwright.intent.load import load_intent, rack_files
+from rackwright.intent.load import load_intent, site_files
 from rackwright.intent.own_catalogue import catalogue_files
+from rackwright.intent.ranges import gathered
 from rackwright.paths import checkout
 from rackwright.rules.engine import check
 
@@ -46,7 +47,8 @@ def validate(site: str | Path) -> tuple[SiteModel | None, list[Finding]]:
     intent, findings = load_intent(path)
     checked = check(intent)
     findings = sorted(
-        [*findings, *checked.findings], key=lambda f: (f.file, f.line, f.column, f.rule, f.message)
+        gathered(intent.document, [*findings, *checked.findings]),
+        key=lambda f: (f.file, f.line, f.column, f.rule, f.message),
     )
     # Without errors of grammar the whole file has parsed.
     if intent.file is None or any(finding.severity == "error" for finding in findings):
@@ -69,7 +71,7 @@ def load_site(site: str | Path) -> SiteModel:
 
 def _state(path: Path) -> tuple[tuple[str, int, int], ...]:
     """What tells whether the site's files have changed: names, times in ns, sizes."""
-    stats = ((file, file.stat()) for file in (path, *rack_files(path), *catalogue_files(path)))
+    stats = ((file, file.stat()) for file in (*site_files(path), *catalogue_files(path)))
     return tuple((str(file.resolve()), stat.st_mtime_ns, stat.st_size) for file, stat in stats)
 
 

@@ -46,13 +46,14 @@ class Document:
     Scalars stay text (the grammar knows their types), so that ``2026.10``, ``10:20:30:40:50:60`` and ``no``
     mean what they look like; only an empty value and ``null`` are None. A path is made of mapping keys and
     list indexes; its place is looked up in ``root``, YAML's own tree, when somebody asks for it. What a
-    range stands for has its place by ``origins``.
+    range stands for has its place by ``origins``; ``of_range`` names the machine of findings there.
     """
 
     file: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     root: yaml.MappingNode | None = None
     origins: dict[Path_, Origin] = field(default_factory=dict)
+    of_range: dict[Finding, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def mark(self, path: Path_, *, key: bool = False) -> Mark:
@@ -91,7 +92,10 @@ class Document:
         mark, origin = self.mark(path, key=key), self.origins.get(path[:2])
         if origin is not None and origin.name not in message:
             message = f"{message} ({origin.name})"
-        return Finding(rule, severity, mark.file, mark.line, mark.column, self.dotted(path), message, hint)
+        found = Finding(rule, severity, mark.file, mark.line, mark.column, self.dotted(path), message, hint)
+        if origin is not None:
+            self.of_range[found] = origin.name
+        return found
 
     def dotted(self, path: Path_) -> str:
         """A path as people read it: list items by their ``name`` (a range's ``names``) where they have one."""

@@ -36,9 +36,9 @@ class Hardware:
         before = text.split(_separator(self.texts[0]))[: self.columns.index(column)]
         return Mark(self.file, line, sum(len(cell) + 1 for cell in before) + 1)
 
-    def fault(self, line: int, column: int, message: str, hint: str, severity: str = "error") -> Finding:
+    def fault(self, line: int, column: int, message: str, hint: str) -> Finding:
         """A finding at a place of the file."""
-        return Finding(RULE, severity, self.file, line, column, "hardware", message, hint)
+        return Finding(RULE, "error", self.file, line, column, "hardware", message, hint)
 
 
 def read_hardware(path: Path, shown: str) -> Hardware:

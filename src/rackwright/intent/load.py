@@ -133,8 +133,6 @@ def _write_out(document: Document, path: Path, context: Mapping[str, Any]) -> li
             findings += faults
             if parsed is not None:
                 write_out((section, index), parsed)
-    if not findings:
-        expansion.leftover()
     return findings + expansion.findings
 
 

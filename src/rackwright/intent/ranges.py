@@ -6,6 +6,7 @@ what they find is shown at the range's own field, or at the hardware file's line
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -157,7 +158,6 @@ class Expansion:
         self.findings: list[Finding] = []
         self._document = document
         self._hardware = hardware
-        self._taken: set[str] = set()
 
     def racks(self, path: Path_, entry: RackRange) -> None:
         """Add the racks of a range."""
@@ -255,7 +255,6 @@ class Expansion:
             _put(item, at, values[spot.number])
         for at, column in shipped.items():
             _put(item, at, self._hardware.cell(name, column) if self._hardware else None)
-        self._taken.add(name)
         self._add("servers", item, Origin(path, name, _RENAMED, marks))
 
     def _check_hardware(self, where: _Range, shipped: Mapping[Path_, str], spots: Sequence[Spot]) -> None:
@@ -273,7 +272,9 @@ class Expansion:
         for column in missing:
             message = f"the file has no column '{column}'"
             wanted = did_you_mean(column, hardware.columns)
-            self._once(hardware.fault(1, 1, message, f"add it, or state it in the range; {wanted}"))
+            where.findings.append(
+                hardware.fault(1, 1, message, f"add it, or state it in the range; {wanted}")
+            )
         wanted_columns = [column for column in shipped.values() if column not in missing]
         names = [spot.values["name"] for spot in spots]
         without = [name for name in names if name not in hardware.rows]
@@ -286,25 +287,7 @@ class Expansion:
                 if name in hardware.rows and hardware.cell(name, column) is None:
                     mark = hardware.mark(name, column)
                     message = f"{name} has no '{column}'"
-                    self._once(hardware.fault(mark.line, mark.column, message, "fill in the cell"))
-        self._taken |= set(names)
-
-    def _once(self, finding: Finding) -> None:
-        if finding not in self.findings:
-            self.findings.append(finding)
-
-    def leftover(self) -> None:
-        """Warn of lines of the hardware file that no server of the site has the name of."""
-        if self._hardware is None:
-            return
-        stated = {item.get("name") for item in _dicts(self._document.data.get("servers"))} | self._taken
-        for name, (line, _) in self._hardware.rows.items():
-            if name not in stated:
-                message = f"the site has no server '{name}'"
-                hint = did_you_mean(name, [str(one) for one in stated][:2000]).partition("known here")[0]
-                self.findings.append(
-                    self._hardware.fault(line, 1, message, hint or "remove the line", "warning")
-                )
+                    where.findings.append(hardware.fault(mark.line, mark.column, message, "fill in the cell"))
 
     def _add(self, section: str, item: dict[str, Any], origin: Origin) -> None:
         items = self._document.data.setdefault(section, [])
@@ -346,6 +329,26 @@ def hardware_of(document: Document, site_file: Path, shown: str) -> tuple[Hardwa
     return hardware, list(hardware.findings)
 
 
+def gathered(document: Document, findings: Iterable[Finding]) -> list[Finding]:
+    """What one rule says of many machines at one place of a range, as one finding: the first, and how many more."""
+    first: dict[tuple[str, str, int, int], tuple[Finding, list[str]]] = {}
+    kept: list[Finding] = []
+    for finding in dict.fromkeys(findings):
+        name = document.of_range.get(finding)
+        if name is None:
+            kept.append(finding)
+            continue
+        place = (finding.rule, finding.file, finding.line, finding.column)
+        first.setdefault(place, (finding, []))[1].append(name)
+    for finding, names in first.values():
+        others = [name for name in dict.fromkeys(names) if name != names[0]]
+        if others:
+            more = f"; and {len(others)} more of the range, to {others[-1]}"
+            finding = dataclasses.replace(finding, message=finding.message + more)
+        kept.append(finding)
+    return kept
+
+
 def _placed(spot: Spot) -> dict[str, Any]:
     return {key: spot.values[key] for key in _RENAMED}
 
@@ -363,7 +366,3 @@ def _without_none(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _words(path: Path_) -> str:
     return "service tag" if path == ("service_tag",) else f"MAC address of {path[-2]}"
-
-
-def _dicts(items: Any) -> list[dict[str, Any]]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
