@@ -176,7 +176,7 @@ def _memory(entry: Demand, model: Model | None, capacity: Capacity | None) -> tu
         return entry.memory_gb, f"{entry.memory_gb:g} GB, stated in the workload"
     if capacity is not None and capacity.gpu_memory_gb is not None:
         at = f"with {count(capacity.concurrency, 'request')} at a time"
-        # Less than one request takes is the share of one GPU of several.
+        # Less than one request takes can't be the whole instance.
         if model is None or capacity.gpu_memory_gb >= model.memory_gb:
             return capacity.gpu_memory_gb, f"{capacity.gpu_memory_gb:g} GB, measured {at}"
     if capacity is not None and capacity.copies > 1:
@@ -210,7 +210,7 @@ def _capacity(
             text += f"; above {model.load.concurrency}, the design's optimum (table 14), latency grows"
         return Capacity(concurrency=stated, explanation=text, measured_on=entry.measured_on)
     if rows:
-        return _from_sweep(entry, rows)
+        return _from_sweep(entry, model, rows)
     if model is not None and model.load is not None:
         return _from_design(entry, model.load, order.catalogue)
     return _unknown(entry, model, order.sweep)
@@ -254,7 +254,7 @@ def _measured_within(models: Mapping[str, Model], p95_ms: float) -> list[str]:
     return [f"{key} ({load.p95_ms:g} ms)" for key, load in loads if load and load.p95_ms <= p95_ms]
 
 
-def _from_sweep(entry: Demand, rows: Sequence[Measurement]) -> Capacity | Problem:
+def _from_sweep(entry: Demand, model: Model | None, rows: Sequence[Measurement]) -> Capacity | Problem:
     name = rows[0].latency_name
     target = entry.p95_ms
     within = [row for row in rows if target is None or row.latency_ms <= target]
@@ -298,7 +298,7 @@ def _from_sweep(entry: Demand, rows: Sequence[Measurement]) -> Capacity | Proble
         latency_ms=best.latency_ms,
         latency_name=name,
         throughput=best.throughput,
-        gpu_memory_gb=best.gpu_memory_gb,
+        gpu_memory_gb=best.memory_gb(model.memory_gb if model is not None else None),
         copies=best.instances,
     )
 

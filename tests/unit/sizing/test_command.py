@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from pathlib import Path
 
 import jsonschema
@@ -64,3 +66,14 @@ def test_the_site_file_is_never_overwritten(workload: Path, capsys: pytest.Captu
         "possible: r760xa with h100-pcie, xe8640 with h100-sxm, xe9680 with h100-sxm"
         in capsys.readouterr().err
     )
+
+
+def test_the_how_to_shows_what_the_command_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (checkout() / "docs/how-to/size-a-site.md").read_text(encoding="utf-8")
+    blocks = {
+        kind: textwrap.dedent(text) for kind, text in re.findall(r"```(\w+)\n(.*?)\n *```", page, re.DOTALL)
+    }
+    path = tmp_path / "workload.yml"
+    path.write_text(blocks["yaml"], encoding="utf-8")
+    assert main(["size", str(path)]) == 0
+    assert capsys.readouterr().out == blocks["text"] + "\n"

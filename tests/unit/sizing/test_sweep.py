@@ -13,24 +13,36 @@ from rackwright.sizing.size import Sizing, size
 from rackwright.sizing.sweep import read_sweep
 from rackwright.sizing.workload import load_workload
 
-# The default header of Model Analyzer's metrics-model-inference.csv, and one with p95 and GPU memory asked for.
+# The default headers of Model Analyzer's two files, and the first with p95 in place of p99.
 DEFAULT = (
     "Model,Batch,Concurrency,Model Config Path,Instance Group,Max Batch Size,Satisfies Constraints,"
     "Throughput (infer/sec),p99 Latency (ms)"
 )
-ASKED = DEFAULT.replace("p99 Latency (ms)", "p95 Latency (ms),Max GPU Memory Usage (MB)")
+ASKED = DEFAULT.replace("p99", "p95")
 ROWS = """\
-gpt3_20b,1,1,gpt3_20b_config_default,1:GPU,64,Yes,3.1,330.5,42400.0
-gpt3_20b,1,8,gpt3_20b_config_default,1:GPU,64,Yes,11.2,720.0,43600.0
-gpt3_20b,1,16,gpt3_20b_config_default,1:GPU,64,Yes,14.5,1112.4,44760.0
-gpt3_20b,1,32,gpt3_20b_config_default,1:GPU,64,Yes,15.0,2210.0,47100.0
-gpt3_20b,2,64,gpt3_20b_config_default,1:GPU,64,Yes,16.0,100.0,47100.0
+gpt3_20b,1,1,gpt3_20b_config_default,1:GPU,64,Yes,3.1,330.5
+gpt3_20b,1,8,gpt3_20b_config_default,1:GPU,64,Yes,11.2,720.0
+gpt3_20b,1,16,gpt3_20b_config_default,1:GPU,64,Yes,14.5,1112.4
+gpt3_20b,1,32,gpt3_20b_config_default,1:GPU,64,Yes,15.0,2210.0
+gpt3_20b,2,64,gpt3_20b_config_default,1:GPU,64,Yes,16.0,100.0
+"""
+GPU_HEADER = (
+    "Model,GPU UUID,Batch,Concurrency,Model Config Path,Instance Group,Satisfies Constraints,"
+    "GPU Memory Usage (MB),GPU Utilization (%),GPU Power Usage (W)"
+)
+GPU_ROWS = """\
+gpt3_20b,GPU-a,1,8,gpt3_20b_config_default,1:GPU,Yes,43600.0,91.0,290.0
+gpt3_20b,GPU-b,1,8,gpt3_20b_config_default,1:GPU,Yes,400.0,0.0,60.0
+gpt3_20b,GPU-a,1,16,gpt3_20b_config_default,1:GPU,Yes,22400.0,93.5,290.0
+gpt3_20b,GPU-b,1,16,gpt3_20b_config_default,1:GPU,Yes,22360.0,93.5,290.0
+gpt3_20b,GPU-a,2,64,gpt3_20b_config_default,1:GPU,Yes,99000.0,93.5,290.0
 """
 
 
-def sweep_file(tmp_path: Path, header: str = ASKED, rows: str = ROWS) -> Path:
+def sweep_file(tmp_path: Path, header: str = ASKED, rows: str = ROWS, gpus: str = GPU_ROWS) -> Path:
     path = tmp_path / "metrics-model-inference.csv"
     path.write_text(f"{header}\n{rows}", encoding="utf-8")
+    (tmp_path / "metrics-model-gpu.csv").write_text(f"{GPU_HEADER}\n{gpus}", encoding="utf-8")
     return path
 
 
@@ -50,6 +62,22 @@ def test_it_replaces_the_designs_figures(tmp_path: Path) -> None:
     assert (need.capacity.concurrency, need.instances, need.memory_gb) == (8, 8, 43.6)
     assert "2 of 4 measurements keep p95 within 800 ms" in need.capacity.explanation
     assert f"{sweep_file(tmp_path)}:3" in need.capacity.explanation
+
+
+def test_memory_is_the_fullest_gpus_or_all_of_them_where_the_model_is_spread(tmp_path: Path) -> None:
+    by_concurrency = {row.concurrency: row for row in read_sweep(sweep_file(tmp_path))}
+    assert by_concurrency[8].memory_gb(42.4) == 43.6
+    assert by_concurrency[16].memory_gb(42.4) == pytest.approx(44.76)
+    assert by_concurrency[1].memory_gb(42.4) is None
+    (tmp_path / "metrics-model-gpu.csv").unlink()
+    assert {row.memory_gb(42.4) for row in read_sweep(tmp_path / "metrics-model-inference.csv")} == {None}
+
+
+def test_a_fault_in_the_second_file_is_shown_there(tmp_path: Path) -> None:
+    path = sweep_file(tmp_path, gpus=GPU_ROWS.replace("43600.0", "-"))
+    with pytest.raises(SiteError) as caught:
+        read_sweep(path)
+    assert [(f.file, f.line) for f in caught.value.findings] == [(str(tmp_path / "metrics-model-gpu.csv"), 2)]
 
 
 def test_of_equally_many_instances_the_soonest_answer(tmp_path: Path) -> None:
@@ -73,7 +101,7 @@ def test_without_a_target_the_most_inferences_for_the_latency(tmp_path: Path) ->
 
 
 def test_rows_of_larger_batches_and_of_several_models_are_left_out(tmp_path: Path) -> None:
-    both = '"gpt3_20b,other","1,1","4,4","a,b","1:GPU,1:GPU","1,1",Yes,"421.0, [184.5,236.5]","20.7, [23.9,17.4]",1.0\n'
+    both = '"gpt3_20b,other","1,1","4,4","a,b","1:GPU,1:GPU","1,1",Yes,"421.0, [184.5,236.5]","20.7, [23.9,17.4]"\n'
     assert [row.concurrency for row in read_sweep(sweep_file(tmp_path, rows=ROWS + both))] == [1, 8, 16, 32]
 
 
