@@ -19,6 +19,7 @@ def _value(fact: Any) -> Any:
 
 
 _sourced = BeforeValidator(_value)
+Count = Annotated[int, Field(ge=1)]
 
 
 class Entry(BaseModel):
@@ -48,9 +49,9 @@ class GpuOption(Entry):
     """
 
     product: str
-    counts: tuple[int, ...] = Field(min_length=1)
+    counts: tuple[Count, ...] = Field(min_length=1)
     interconnect: Literal["nvlink_bridge", "nvlink", "nvswitch", "none"]
-    span: int
+    span: Count
     numa: tuple[int, ...] = ()
 
     def groups(self, count: int) -> tuple[tuple[int, ...], ...]:
@@ -63,10 +64,10 @@ class GpuOption(Entry):
 class Cpu(Entry):
     """Processors, all alike; cores, threads, base clock in GHz and thermal design power in W of one of them."""
 
-    sockets: int
+    sockets: Count
     product: str
-    cores: int
-    threads: int
+    cores: Count
+    threads: Count
     base_ghz: float | None = None
     power_w: int | None = None
     numa_per_socket: int = 1
@@ -107,7 +108,7 @@ class Server(Entry):
     """
 
     product: Annotated[str, _sourced]
-    height: Annotated[int, _sourced]
+    height: Annotated[Count, _sourced]
     cpu: Annotated[Cpu, _sourced]
     memory_gb: Annotated[int, _sourced]
     disks: Annotated[Disks, _sourced]
@@ -147,8 +148,8 @@ class Gpu(Entry):
 
     product: Annotated[str, _sourced]
     form_factor: Annotated[Literal["PCIe", "SXM"], _sourced]
-    memory_gb: Annotated[int, _sourced]
-    memory_mib: Annotated[int, _sourced]
+    memory_gb: Annotated[Count, _sourced]
+    memory_mib: Annotated[Count, _sourced]
     power_w: Annotated[int, _sourced]
     mig_instances: Annotated[int, _sourced]
     memory_bandwidth_gbs: Annotated[int | None, _sourced] = None
@@ -184,9 +185,9 @@ class PortRange(Entry):
     can be split into: ``4x25`` is four ports of 25 Gbit/s.
     """
 
-    first: str
-    count: int
-    speed_gbps: int
+    first: Annotated[str, Field(pattern=r"^\S+/[0-9]+$")]
+    count: Count
+    speed_gbps: Count
     speeds_gbps: tuple[int, ...] = ()
     breakouts: tuple[Annotated[str, Field(pattern=r"^[1-9]x[1-9][0-9]*$")], ...] = ()
     connector: str = ""
@@ -207,7 +208,7 @@ class Switch(Entry):
     """A switch product; ``height`` in rack units, ``power_w`` the most that it draws."""
 
     product: Annotated[str, _sourced]
-    height: Annotated[int, _sourced]
+    height: Annotated[Count, _sourced]
     ports: Annotated[tuple[PortRange, ...], _sourced]
     power_w: Annotated[int | None, _sourced] = None
 
@@ -269,8 +270,8 @@ class Model(Entry):
     """
 
     product: Annotated[str, _sourced]
-    memory_gb: Annotated[float, _sourced]
-    min_gpus: Annotated[int, _sourced]
+    memory_gb: Annotated[float, Field(gt=0), _sourced]
+    min_gpus: Annotated[Count, _sourced]
     shipped: Annotated[bool, _sourced]
     memory_measured: Annotated[bool, _sourced] = False
     parameters_b: Annotated[float | None, _sourced] = None

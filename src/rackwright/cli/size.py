@@ -51,6 +51,8 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Size; 0 done, 1 it can't be done as stated."""
+    if args.plan is not None and args.site_file is None:
+        raise UsageError("--plan says which plan --site-file writes", "add --site-file OUT")
     sweep = tuple(row for path in args.sweep for row in read_sweep(path))
     order = load_workload(args.workload, sweep)
     sizing = size(order)
@@ -78,8 +80,11 @@ def _write(args: argparse.Namespace, sizing: Sizing, order: Order) -> None:
         text = site_file(sizing.plan(name), order)
     except NotWritableError as error:
         raise UsageError(f"no site file of this plan: {error}") from None
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"can't write '{out}': {error.strerror}", "name another file") from None
     print(
         f"{shown(out)}: {name}; put in the placeholders, then: rackwright validate {shown(out)}",
         file=sys.stderr,

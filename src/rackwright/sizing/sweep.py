@@ -91,8 +91,14 @@ def _rows(path: Path) -> tuple[str, set[str], list[tuple[int, Row]]]:
             [_fault(name, 1, "the file is not UTF-8 text", "give Model Analyzer's CSV")]
         ) from None
     reader = csv.DictReader(text.splitlines())
-    header = set(reader.fieldnames or ())
-    rows = [(reader.line_num, row) for row in reader]
+    try:
+        header = set(reader.fieldnames or ())
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        line = max(reader.line_num, 1)
+        raise SiteError(
+            [_fault(name, line, f"this is not CSV: {error}", "give Model Analyzer's CSV")]
+        ) from None
     single = [(line, row) for line, row in rows if "," not in (row.get(MODEL) or "")]
     return name, header, [(line, row) for line, row in single if (row.get(BATCH) or "1") == "1"]
 

@@ -44,7 +44,10 @@ class Demand(Strict):
     )
     users: int = Field(ge=1, le=100_000, description="Requests that are under way at the same time.")
     p95_ms: float | None = Field(
-        None, ge=1, description="What 95 of 100 requests must be answered within, in milliseconds."
+        None,
+        ge=1,
+        le=3_600_000,
+        description="What 95 of 100 requests must be answered within, in milliseconds.",
     )
     concurrency_per_instance: int | None = Field(
         None, ge=1, le=4096, description="Requests that one instance takes at once, measured by yourself."
@@ -56,10 +59,10 @@ class Demand(Strict):
         None, ge=1, le=16, description="GPUs of one instance, where it is to be more than the least."
     )
     parameters_b: float | None = Field(
-        None, ge=0.001, description="Billions of parameters at 16 bits, of a model of your own."
+        None, ge=0.001, le=100_000, description="Billions of parameters at 16 bits, of a model of your own."
     )
     memory_gb: float | None = Field(
-        None, ge=0.001, description="GPU memory of one instance in GB, measured by yourself."
+        None, ge=0.001, le=100_000, description="GPU memory of one instance in GB, measured by yourself."
     )
     sweep_model: str | None = Field(
         None, description="The model's name in the sweep, where it is another than here."
