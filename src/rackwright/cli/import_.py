@@ -6,10 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from rackwright.errors import ExitCode
+from rackwright import catalog
+from rackwright.errors import ExitCode, SiteError, UsageError
+from rackwright.importing.netbox import site_of
+from rackwright.importing.netbox_export import read_export
+from rackwright.importing.site_text import site_text
 from rackwright.importing.take_over import Change, plan
 from rackwright.intent.load import shown
-from rackwright.site import resolve_site
+from rackwright.site import FILE, resolve_site, validate
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,6 +32,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="give the lines of each model to the servers of that profile, in the order of the site file",
     )
     listed.set_defaults(run=run_csv)
+    netbox = kinds.add_parser("netbox", help="write a site file from what NetBox's REST API gives")
+    netbox.add_argument(
+        "files", metavar="FILE", type=Path, nargs="+", help="saved answers, or all in one file"
+    )
+    netbox.add_argument("--output", metavar="DIR", type=Path, required=True, help="the new site's directory")
+    netbox.set_defaults(run=run_netbox)
 
 
 def run_csv(args: argparse.Namespace) -> int:
@@ -51,6 +61,32 @@ def run_csv(args: argparse.Namespace) -> int:
         print(f"next: rackwright validate {args.site}")
     else:
         print(f"{said}; nothing is written yet: the same command with --write does it")
+    return int(ExitCode.DONE)
+
+
+def run_netbox(args: argparse.Namespace) -> int:
+    """Write the site file; 1 where something of it is missing or wrong, 2 where the export is of no use."""
+    export = read_export(args.files)
+    errors = [finding for finding in export.findings if finding.severity == "error"]
+    if errors:
+        raise SiteError(errors)
+    site = site_of(export, catalog.builtin())
+    errors = [finding for finding in export.findings if finding.severity == "error"]
+    if errors:
+        raise SiteError(errors)
+    release = max(name for name, one in catalog.releases().items() if one.status == "current")
+    text, path = site_text(site, release), args.output / FILE
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise UsageError(f"{path} is there already", "name another directory: nothing is written over")
+    args.output.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    model, findings = validate(path)
+    for finding in (*export.findings, *findings):
+        print(finding, file=sys.stderr)
+    print(f"{shown(path)}: {len(site.servers)} servers, {len(site.switches)} switches")
+    if model is None:
+        print(f"next: fill in what is missing, then rackwright validate {args.output}")
+        return int(ExitCode.NOT_AS_IT_SHOULD_BE)
     return int(ExitCode.DONE)
 
 
