@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
-from ansible.template import trust_as_template
 
 try:
     import rackwright  # noqa: F401
@@ -43,19 +42,12 @@ plugin: rackwright_site
 _MARK = re.compile(r"^plugin:\s*['\"]?rackwright_site['\"]?\s*(#.*)?$", re.MULTILINE)
 
 
-def _trusted(value: Any) -> Any:
-    """The value as a YAML inventory gives it: else ``--list`` shows every string wrapped as unsafe."""
-    if isinstance(value, dict):
-        return {key: _trusted(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_trusted(item) for item in value]
-    return trust_as_template(value) if isinstance(value, str) else value
-
-
 class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
     """Groups and variables of a site."""
 
     NAME = "rackwright_site"
+    # As a YAML inventory's: else `--list` shows every string wrapped as unsafe.
+    trusted_by_default = True
 
     def verify_file(self, path: str) -> bool:
         """Whether the file says, in its first lines, that it is a site."""
@@ -76,10 +68,10 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             for child in children:
                 inventory.add_host(child, group=group)
         for name, value in site_variables(model).items():
-            inventory.set_variable("all", name, _trusted(value))
+            inventory.set_variable("all", name, value)
         for node in model.nodes:
             for name, value in host_variables(model, node).items():
-                inventory.set_variable(node.name, name, _trusted(value))
+                inventory.set_variable(node.name, name, value)
         overlay = os.path.expanduser(os.environ.get("RACKWRIGHT_OVERLAY", ""))
         if overlay:
             self._lay_over(inventory, loader, overlay)

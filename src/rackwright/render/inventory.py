@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ from rackwright.paths import checkout
 
 
 def host_variables(site_file: Path) -> Mapping[str, Mapping[str, Any]]:
-    """Host → its variables: inventory, ``group_vars``, ``host_vars``, with Ansible's precedence."""
+    """Host → its variables: inventory, ``group_vars``, ``host_vars``, with Ansible's precedence.
+
+    Empty for every host where nothing but the site file says anything: that sets no role's option, and on a
+    large site Ansible takes longer to say so than all templates.
+    """
+    if not _overrides(site_file):
+        return defaultdict(dict)
     os.environ.setdefault("ANSIBLE_CONFIG", str(checkout() / "ansible.cfg"))
     from ansible.inventory.manager import InventoryManager  # after the setting above: read at import
     from ansible.parsing.dataloader import DataLoader
@@ -28,6 +35,12 @@ def host_variables(site_file: Path) -> Mapping[str, Mapping[str, Any]]:
         variables = manager.get_vars(host=host, include_hostvars=False)
         found[host.name] = LazyVariables(variables, Templar(loader=loader, variables=variables))
     return found
+
+
+def _overrides(site_file: Path) -> bool:
+    """Whether anything beside the site file, or laid over it, sets variables."""
+    folders = (site_file.parent / name for name in ("group_vars", "host_vars"))
+    return "RACKWRIGHT_OVERLAY" in os.environ or any(folder.exists() for folder in folders)
 
 
 class LazyVariables(Mapping[str, Any]):
