@@ -182,7 +182,8 @@ class PortRange(Entry):
     """``count`` ports in a row, the last number of ``first`` counting up.
 
     ``speed_gbps`` is the usual speed, ``speeds_gbps`` all that the whole port takes, ``breakouts`` what it
-    can be split into: ``4x25`` is four ports of 25 Gbit/s.
+    can be split into: ``4x25`` is four ports of 25 Gbit/s. ``same_speed`` ports in a row, counted from the
+    first, have one speed together.
     """
 
     first: Annotated[str, Field(pattern=r"^\S+/[0-9]+$")]
@@ -190,6 +191,7 @@ class PortRange(Entry):
     speed_gbps: Count
     speeds_gbps: tuple[int, ...] = ()
     breakouts: tuple[Annotated[str, Field(pattern=r"^[1-9]x[1-9][0-9]*$")], ...] = ()
+    same_speed: Count = 1
     connector: str = ""
 
     def names(self) -> list[str]:

@@ -167,8 +167,12 @@ def test_breakouts_take_the_place_of_a_whole_port() -> None:
     group = switch.group("ethernet1/1/2:4")
     assert group is not None
     assert "4x25" in group.breakouts
+    last = switch.group("ethernet1/1/32")
+    assert last is not None
+    assert not last.breakouts
     for product in catalog.builtin().switches.values():
         for group in product.ports:
+            assert group.count % group.same_speed == 0
             for kind in group.breakouts:
                 parts, _, speed = kind.partition("x")
                 assert int(parts) * int(speed) <= group.speed_gbps
