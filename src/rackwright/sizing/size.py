@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from rackwright.catalog import Catalogue, GpuOption
 from rackwright.sizing.layout import Machine, place
@@ -76,13 +74,6 @@ class Sizing(Result):
     def plan(self, name: str) -> Plan:
         """The plan of a name."""
         return next(plan for plan in self.plans if plan.name == name)
-
-    @classmethod
-    def schema_of_output(cls) -> dict[str, Any]:
-        """What docs/reference/schemas/size.schema.json holds."""
-        schema = cls.model_json_schema(mode="serialization")
-        title = "Output of rackwright size --format json; fields may be added, those here keep their meaning"
-        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
 
 
 def size(order: Order) -> Sizing:
@@ -306,7 +297,3 @@ def _steps(
             f"power: {servers} x {watts} W = {servers * watts / 1000:.1f} kW planned (CPUs {parts_w['cpus']} W and "
             f"GPUs {parts_w['gpus']} W at their limits, the rest {parts_w['rest']} W estimated)"
         )
-
-
-if __name__ == "__main__":
-    print(json.dumps(Sizing.schema_of_output(), indent=2))

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from rackwright.cli.main import main
 from rackwright.paths import checkout
-from rackwright.sizing.size import Sizing
+from rackwright.sizing.schemas import schemas
 
 SCENARIO_1 = "models:\n  - {model: nemo-gpt-5b, users: 32}\n  - {model: nemo-gpt-20b, users: 64}\n"
 SCHEMA = checkout() / "docs/reference/schemas/size.schema.json"
@@ -36,7 +37,23 @@ def test_json_is_as_its_schema_says(workload: Path, capsys: pytest.CaptureFixtur
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     jsonschema.validate(data, schema)
     assert data["best"] == "r760xa with h100-pcie"
-    assert schema == Sizing.schema_of_output(), "run: python -m rackwright.sizing.size"
+
+
+def test_the_schemas_are_current() -> None:
+    for path, schema in schemas().items():
+        assert json.loads(path.read_text(encoding="utf-8")) == schema, (
+            "run: python -m rackwright.sizing.schemas"
+        )
+
+
+def test_the_how_tos_workload_is_as_its_schema_says() -> None:
+    """Editors complete and check a workload by it."""
+    page = (checkout() / "docs/how-to/size-a-site.md").read_text(encoding="utf-8")
+    workload = yaml.safe_load(textwrap.dedent(page.partition("```yaml\n")[2].partition("```")[0]))
+    schema = json.loads((SCHEMA.parent / "workload.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(workload, schema)
+    with pytest.raises(jsonschema.ValidationError, match="users"):
+        jsonschema.validate({"models": [{"model": "nemo-gpt-5b"}]}, schema)
 
 
 def test_it_cant_be_done(workload: Path, capsys: pytest.CaptureFixture[str]) -> None:
