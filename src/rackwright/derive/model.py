@@ -179,15 +179,6 @@ class Storage:
 
 
 @dataclass(frozen=True)
-class Waiver:
-    """A warning that is accepted: the rule, the path that it is confined to (None: everywhere), and why."""
-
-    rule: str
-    at: str | None
-    reason: str
-
-
-@dataclass(frozen=True)
 class SwitchPort:
     """A port of a switch, or a part of a broken-out one (``ethernet1/1/1:1``).
 
@@ -317,7 +308,6 @@ class SiteModel:
     serving: tuple[ServedModel, ...]
     serving_range: tuple[IPv4Address, IPv4Address] | None
     access: Access
-    waivers: tuple[Waiver, ...]
     versions: Mapping[str, str]
     waived: tuple[Waived, ...] = ()
 

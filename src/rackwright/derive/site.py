@@ -27,7 +27,6 @@ from rackwright.derive.model import (
     Storage,
     Switch,
     SwitchPort,
-    Waiver,
 )
 from rackwright.intent import schema
 from rackwright.intent.hardware import BOND_PORTS, STORAGE_PORTS, chosen_gpus, port_speeds
@@ -49,7 +48,7 @@ def derive(intent: schema.SiteFile, path: str, catalogue: Catalogue) -> SiteMode
     cables = derive_cables(intent, catalogue)
     peers = _peers(cables)
     vip = intent.head.vip if intent.head is not None else None
-    heads = (vip,) if vip is not None else tuple(node.address for node in nodes if node.is_head)
+    heads = tuple(node.address for node in nodes if node.is_head)
     return SiteModel(
         name=site.name,
         domain=site.domain,
@@ -72,7 +71,7 @@ def derive(intent: schema.SiteFile, path: str, catalogue: Catalogue) -> SiteMode
         api_fqdn=f"api.{site.domain}",
         mirror_fqdn=f"mirror.{site.domain}",
         registry=f"registry.{site.domain}:{REGISTRY_PORT}",
-        dns_servers=heads,
+        dns_servers=(vip,) if vip is not None else heads,
         dns_upstreams=intent.dns.upstreams,
         ntp_servers=heads,
         ntp_upstreams=intent.ntp.upstreams,
@@ -82,7 +81,6 @@ def derive(intent: schema.SiteFile, path: str, catalogue: Catalogue) -> SiteMode
         serving=derive_serving(intent.serving, catalogue),
         serving_range=intent.serving.vip_range if intent.serving else None,
         access=Access(intent.access.user, intent.access.authorized_keys),
-        waivers=tuple(Waiver(waiver.rule, waiver.at, waiver.reason) for waiver in intent.waive),
         versions=MappingProxyType(dict(catalog.releases()[site.release].versions)),
     )
 

@@ -126,7 +126,7 @@ class Head(Strict):
     """The head node's place where two servers share it, one active, one waiting."""
 
     vip: IPv4Address = Field(
-        description="The address of the active one (management network): DNS, time, mirror and registry."
+        description="The address of the active one (management network): DNS, mirror and registry."
     )
 
 

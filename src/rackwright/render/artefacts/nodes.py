@@ -11,10 +11,21 @@ from rackwright.render.registry import Artefact, Options, Scope, Template
 
 
 def time_values(model: SiteModel, node: Node, options: Options) -> Mapping[str, Any]:
-    """Who asks whom: the head node the outside world, the control planes each other too, all ask them."""
+    """Who asks whom: the head node the outside world, the control planes each other too, all ask them.
+
+    A second head follows the first, so that both tell the same time.
+    """
     control_planes = [peer.address for peer in model.control_planes if peer.name != node.name]
-    if node.is_head:
+    if node.name == model.head.name:
         return {"serves": True, "leads": True, "sources": list(model.ntp_upstreams), "preferred": []}
+    if node.is_head:
+        first = model.head.address
+        return {
+            "serves": True,
+            "leads": False,
+            "sources": [first, *model.ntp_upstreams],
+            "preferred": [first],
+        }
     others = [address for address in control_planes if address not in model.ntp_servers]
     return {
         "serves": node.is_control_plane,
