@@ -94,5 +94,6 @@ def _replace(change: Change) -> None:
     """All of the file or nothing, with its mode."""
     scratch = change.path.with_name(f".{change.path.name}.import")
     scratch.write_bytes(change.after.encode())
-    scratch.chmod(change.path.stat().st_mode & 0o777)
+    if change.path.exists():
+        scratch.chmod(change.path.stat().st_mode & 0o777)
     scratch.replace(change.path)

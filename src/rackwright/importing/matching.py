@@ -37,16 +37,31 @@ def stated_servers(document: Document) -> list[Stated]:
     return found
 
 
+def unmade_names(document: Document) -> bool:
+    """Whether the site has ranges of servers that stand for nothing yet: for want of lines in its hardware file."""
+    ranges = document.data.get("server_ranges")
+    made = {origin.path for origin in document.origins.values()}
+    known = range(len(ranges) if isinstance(ranges, list) else 0)
+    return isinstance(document.data.get("hardware"), str) and any(
+        ("server_ranges", n) not in made for n in known
+    )
+
+
 def match(
-    made: FactoryList, servers: Sequence[Stated], products: Mapping[str, str], in_order: bool
+    made: FactoryList,
+    servers: Sequence[Stated],
+    products: Mapping[str, str],
+    in_order: bool,
+    new_names: bool = False,
 ) -> list[tuple[Row, Stated]]:
     """Pairs; what can't be matched ends up in the list's findings.
 
     A row is found by its name, else by rack and unit, else by a service tag that the site knows already; with
     ``in_order`` the rows of each model are given to the servers of that profile in the order of the site.
-    ``products`` is product by profile.
+    ``products`` is product by profile. With ``new_names`` rows of unknown names are of servers yet to be made:
+    they are left to the caller.
     """
-    pairs = _in_order(made, servers, products) if in_order else _by_keys(made, servers)
+    pairs = _in_order(made, servers, products) if in_order else _by_keys(made, servers, new_names)
     taken: dict[str, int] = {}
     sound = []
     for row, server in pairs:
@@ -59,7 +74,7 @@ def match(
     return sound
 
 
-def _by_keys(made: FactoryList, servers: Sequence[Stated]) -> list[tuple[Row, Stated]]:
+def _by_keys(made: FactoryList, servers: Sequence[Stated], new_names: bool) -> list[tuple[Row, Stated]]:
     names = {server.name: server for server in servers}
     places = {(server.text("rack").lower(), server.text("unit")): server for server in servers}
     tags = {server.text("service_tag").upper(): server for server in servers if server.text("service_tag")}
@@ -69,7 +84,10 @@ def _by_keys(made: FactoryList, servers: Sequence[Stated]) -> list[tuple[Row, St
         if row.name is not None:
             server = names.get(row.name.lower()) or names.get(row.name.lower().partition(".")[0])
             if server is None:
-                made.fault(row.line, f"the site has no server '{row.name}'", did_you_mean(row.name, names))
+                if not new_names:
+                    made.fault(
+                        row.line, f"the site has no server '{row.name}'", did_you_mean(row.name, names)
+                    )
                 continue
         elif row.rack is not None and row.unit is not None:
             server = places.get((row.rack.lower(), str(row.unit)))

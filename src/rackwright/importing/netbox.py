@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv4Network
 
@@ -114,7 +114,7 @@ def site_of(export: Export, catalogue: Catalogue) -> NetboxSite:
             "devices", "", f"devices of several sites: {said}", "save one with ?site=<slug>", "error"
         )
     interconnects = _ports(export, names, servers, switches, catalogue)
-    networks = _networks(export, servers.values())
+    networks = _networks(export, names, servers)
     _addresses(export, names, servers, networks)
     return NetboxSite(
         name=plain_site(sites.most_common(1)[0][0]) if sites else "site",
@@ -267,8 +267,15 @@ def _number(port: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", port)]
 
 
-def _networks(export: Export, servers: Iterable[Machine]) -> dict[str, tuple[IPv4Network, int | None]]:
-    """Networks by purpose: prefixes whose role (or VLAN) is called so, else those of the servers' addresses."""
+def _networks(
+    export: Export, names: Mapping[str, str], servers: Mapping[str, Machine]
+) -> dict[str, tuple[IPv4Network, int | None]]:
+    """Networks by purpose: prefixes whose role (or VLAN) is called so, else those of the servers' addresses.
+
+    Of several prefixes of a role it is the one in which the servers have addresses.
+    """
+    used = {one.ip for server in servers.values() for one in (server.address, server.bmc) if one is not None}
+    used |= {address.ip for _, address in _assigned(export, names, servers)}
     found: dict[str, tuple[IPv4Network, int | None]] = {}
     for item in export.items["prefixes"]:
         vlan = item.get("vlan")
@@ -278,14 +285,28 @@ def _networks(export: Export, servers: Iterable[Machine]) -> dict[str, tuple[IPv
             network = IPv4Network(str(item.get("prefix")))
         except ValueError:
             continue
-        if purpose is not None and purpose not in found:
+        here = purpose is not None and any(address in network for address in used)
+        if purpose is not None and (here or purpose not in found):
             vid = vlan.get("vid") if isinstance(vlan, dict) else None
             found[purpose] = network, int(vid) if vid else None
-    for server in servers:
+    for server in servers.values():
         for purpose, address in (("management", server.address), ("oob", server.bmc)):
             if address is not None and address.network.num_addresses > 1:
                 found.setdefault(purpose, (address.network, None))
     return {purpose: found[purpose] for purpose in PURPOSES if purpose in found}
+
+
+def _assigned(
+    export: Export, names: Mapping[str, str], servers: Mapping[str, Machine]
+) -> Iterator[tuple[Machine, IPv4Interface]]:
+    """The addresses of the servers' interfaces."""
+    for item in export.items["ip_addresses"]:
+        assigned = item.get("assigned_object")
+        device = assigned.get("device") if isinstance(assigned, dict) else None
+        server = servers.get(names.get(name_of(device), ""))
+        address = _interface(item)
+        if server is not None and address is not None:
+            yield server, address
 
 
 def _addresses(
@@ -295,12 +316,8 @@ def _addresses(
     networks: Mapping[str, tuple[IPv4Network, int | None]],
 ) -> None:
     """Give each server its addresses by network; a BMC's own is not the server's on oob."""
-    for item in export.items["ip_addresses"]:
-        assigned = item.get("assigned_object")
-        device = assigned.get("device") if isinstance(assigned, dict) else None
-        server = servers.get(names.get(name_of(device), ""))
-        address = _interface(item)
-        if server is None or address is None or (server.bmc is not None and address.ip == server.bmc.ip):
+    for server, address in _assigned(export, names, servers):
+        if server.bmc is not None and address.ip == server.bmc.ip:
             continue
         for purpose, (network, _) in networks.items():
             if address.ip in network:

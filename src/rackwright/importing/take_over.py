@@ -11,8 +11,10 @@ from pathlib import Path
 from rackwright.errors import Finding, SiteError, UsageError
 from rackwright.importing.edit import Edit, apply
 from rackwright.importing.factory import RULE, FactoryList, Row, read_factory_list
-from rackwright.importing.matching import Stated, match, stated_servers
+from rackwright.importing.hardware_lines import Values, updated
+from rackwright.importing.matching import Stated, match, stated_servers, unmade_names
 from rackwright.intent.document import Document, Path_
+from rackwright.intent.hardware_csv import BMC_MAC
 from rackwright.intent.load import load_intent, rack_files, shown
 
 
@@ -57,8 +59,9 @@ def plan(site: Path, listed: Path, in_order: bool = False) -> Plan:
     made = read_factory_list(listed, shown(listed))
     servers = stated_servers(document)
     products = {key: facts.product for key, facts in intent.catalogue.servers.items()}
-    pairs = match(made, servers, products, in_order)
+    pairs = match(made, servers, products, in_order, unmade_names(document))
     left_out: Counter[str] = Counter()
+    cells: dict[str, dict[str, str]] = {}
     wanted: list[tuple[Row, Stated, Path_, str]] = []
     for row, server in pairs:
         for path, value in _values(row):
@@ -73,6 +76,18 @@ def plan(site: Path, listed: Path, in_order: bool = False) -> Plan:
                     made.fault(row.line, f"{server.name} has no '{path[-1]}' in the site file", hint)
                 continue
             wanted.append((row, server, at, value))
+            origin = document.origins.get(server.path)
+            if origin is None:
+                continue
+            if path in origin.marks:
+                cells.setdefault(server.name, {})[_column(path)] = value
+            elif _value(document, at) != value:
+                message = f"{server.name}'s {'.'.join(map(str, path))} follows from its range's first one"
+                hint = "leave that out of the range, and name a hardware file in 'hardware'"
+                made.fault(row.line, message, hint)
+    for row in made.rows if unmade_names(document) and not in_order else ():
+        if row.name is not None and row.name.lower() not in {server.name for server in servers}:
+            cells[row.name.lower()] = {_column(path): value for path, value in _values(row)}
     if not made.findings:
         _unique(made, servers, wanted)
     if made.findings:
@@ -80,7 +95,9 @@ def plan(site: Path, listed: Path, in_order: bool = False) -> Plan:
     named = {server.name for _, server in pairs}
     warnings = [_missing(document, server, made) for server in servers if server.name not in named]
     changes = _changes(document, site, wanted)
-    return Plan(len(pairs), changes, warnings, left_out, made.unused)
+    if cells:
+        changes += _hardware_change(document, site, cells)
+    return Plan(len(named | cells.keys()), changes, warnings, left_out, made.unused)
 
 
 def _values(row: Row) -> Iterator[tuple[Path_, str]]:
@@ -90,15 +107,30 @@ def _values(row: Row) -> Iterator[tuple[Path_, str]]:
         yield ("bmc", "mac") if name == "bmc" else ("ports", name, "mac"), address
 
 
-def _stands(document: Document, path: Path_) -> bool:
-    """Whether the file has the path, with a single value or none."""
+def _column(path: Path_) -> str:
+    """The hardware file's column of a value."""
+    return BMC_MAC if path[0] == "bmc" else str(path[1] if len(path) > 1 else path[0])
+
+
+def _value(document: Document, path: Path_) -> str | None:
+    """The single value at a path, None where it is empty; LookupError where the file has no such path."""
     here: object = document.data
     for step in path:
         try:
             here = here[step]  # type: ignore[index]
-        except (KeyError, IndexError, TypeError):
-            return False
-    return here is None or isinstance(here, str)
+        except TypeError:
+            raise LookupError(path) from None
+    if here is None or isinstance(here, str):
+        return here
+    raise LookupError(path)
+
+
+def _stands(document: Document, path: Path_) -> bool:
+    try:
+        _value(document, path)
+    except LookupError:
+        return False
+    return True
 
 
 def _missing(document: Document, server: Stated, made: FactoryList) -> Finding:
@@ -141,7 +173,9 @@ def _changes(
     document: Document, site: Path, wanted: Sequence[tuple[Row, Stated, Path_, str]]
 ) -> list[Change]:
     edits: dict[str, list[Edit]] = defaultdict(list)
-    for _, _, at, value in wanted:
+    for _, server, at, value in wanted:
+        if server.path in document.origins:
+            continue
         mark = document.mark(at)
         edits[mark.file].append(Edit(mark.line, mark.column, value))
     changes = []
@@ -151,3 +185,10 @@ def _changes(
         if after != before:
             changes.append(Change(path, before, after))
     return changes
+
+
+def _hardware_change(document: Document, site: Path, cells: Values) -> list[Change]:
+    path = site.parent / str(document.data["hardware"])
+    before = path.read_bytes().decode("utf-8") if path.exists() else ""
+    after = updated(before, cells)
+    return [Change(path, before, after)] if after != before else []
