@@ -144,10 +144,20 @@ def kind_name(profile: str, option: GpuOption) -> str:
 
 
 def _too_large(name: str, memory_gb: float, gpus: int, catalogue: Catalogue) -> Problem:
+    kinds = [option for _, option in kinds_of(catalogue)]
+    linked = max((linked_gpus(option) for option in kinds), default=0)
     largest = max(
-        (linked_gpus(option) * catalogue.gpus[option.product].memory_gb for _, option in kinds_of(catalogue)),
-        default=0,
+        (linked_gpus(option) * catalogue.gpus[option.product].memory_gb for option in kinds), default=0
     )
+    own = (
+        "a larger server of your own in catalog/servers.yml beside the workload; models over several servers "
+        "are outside the design (note to table 3)"
+    )
+    if gpus > linked:
+        return Problem(
+            message=f"no server of the catalogue links {gpus} GPUs, over which {name} is spread; at most {linked}",
+            options=(f"gpus: {linked} or fewer, where the model allows it", own),
+        )
     spread = f", over {gpus} GPUs" if gpus > 1 else ""
     return Problem(
         message=f"no server of the catalogue holds {name}: it takes {memory_gb:.4g} GB{spread}; the most that "
@@ -155,8 +165,7 @@ def _too_large(name: str, memory_gb: float, gpus: int, catalogue: Catalogue) -> 
         options=(
             f"a model of at most {math.floor(largest / GB_PER_BILLION)} billion parameters at 16 bits",
             "the same model with weights of fewer bits: measure its memory and its answers, then state memory_gb",
-            "a larger server of your own in catalog/servers.yml beside the workload; models over several "
-            "servers are outside the design (note to table 3)",
+            own,
         ),
     )
 
@@ -167,7 +176,7 @@ def count(number: int, word: str) -> str:
 
 
 def _quotient(users: int, concurrency: int) -> str:
-    return "" if users % concurrency == 0 else f"{users / concurrency:.2f}, so "
+    return "" if users % concurrency == 0 else f"{users / concurrency:.4g}, so "
 
 
 def _memory(entry: Demand, model: Model | None, capacity: Capacity | None) -> tuple[float, str]:

@@ -113,9 +113,8 @@ def gpus_of_instance(need: Need, option: GpuOption, catalogue: Catalogue) -> tup
         message = f"{need.name} takes {need.memory_gb:.4g} GB, {what} {linked * memory} GB"
         return Problem(message=message, options=_larger(need, catalogue))
     if gpus > linked:
-        message = (
-            f"{need.name} is spread over {gpus} GPUs ({need.least_gpus_explanation}), {linked} are linked"
-        )
+        links = f"links {linked}" if linked > 1 else "links none"
+        message = f"{need.name} is spread over {gpus} GPUs ({need.least_gpus_explanation}), a server {links}"
         return Problem(message=message, options=_larger(need, catalogue))
     measured = need.capacity.measured_on if need.capacity is not None else None
     slower = _slower(measured, option.product, catalogue)

@@ -130,14 +130,21 @@ def _measurement(row: Row, header: set[str], gpus_gb: tuple[float, ...], place: 
     return Measurement(
         model=(row[MODEL] or "").strip(),
         config=(row.get(CONFIG) or "").strip(),
-        concurrency=int(row[CONCURRENCY] or ""),
+        concurrency=_count(row[CONCURRENCY]),
         latency_ms=_positive(row[latency]),
         latency_name=latency.partition(" ")[0],
         throughput=_positive(row[THROUGHPUT]),
-        instances=int((row.get(INSTANCES) or "1").partition(":")[0]),
+        instances=_count((row.get(INSTANCES) or "1").partition(":")[0]),
         gpus_gb=gpus_gb,
         place=place,
     )
+
+
+def _count(text: str | None) -> int:
+    number = int(text or "")
+    if number < 1:
+        raise ValueError(f"'{text}'")
+    return number
 
 
 def _positive(text: str | None) -> float:

@@ -141,6 +141,12 @@ def test_a_model_larger_than_any_server_says_what_would_do(tmp_path: Path) -> No
     assert problem.options[0] == "a model of at most 304 billion parameters at 16 bits"
 
 
+def test_an_instance_over_more_gpus_than_any_server_links(tmp_path: Path) -> None:
+    sizing = sized(tmp_path, models=[model("nemo-gpt-5b", 4, gpus=16)])
+    assert sizing.needs[0].problems[0].options[0] == "gpus: 8 or fewer, where the model allows it"
+    assert "a server links none" in problems(sizing.plan(L40))
+
+
 def test_a_latency_below_the_measured_says_what_would_do(tmp_path: Path) -> None:
     sizing = sized(tmp_path, models=[model("nemo-gpt-5b", 32, p95_ms=500)])
     assert sizing.best is None
@@ -214,6 +220,6 @@ def test_pairs_of_an_r760xa_are_filled(instances: list[tuple[int, int]], servers
 def test_an_instance_of_three_leaves_a_bridged_pair_none_and_a_mesh_one(tmp_path: Path) -> None:
     models = [model("nemo-gpt-345m", 4, gpus=3), model("nemo-gpt-1.3b", 4)]
     sizing = sized(tmp_path, models=models)
-    assert "over 3 GPUs (stated in the workload), 2 are linked" in problems(sizing.plan(R760XA))
+    assert "over 3 GPUs (stated in the workload), a server links 2" in problems(sizing.plan(R760XA))
     block = sizing.plan(XE8640).blocks[0]
     assert (block.servers, block.gpus_needed, block.gpus_free) == (1, 4, 0)

@@ -139,6 +139,7 @@ def test_a_model_that_the_sweep_doesnt_have_falls_back_to_the_design(tmp_path: P
         ("a;b", "1;2\n", 1, "no column 'Model'", "as Model Analyzer wrote it"),
         (ASKED, ROWS.replace("720.0", "n/a"), 3, "no number where one belongs", ""),
         (ASKED, ROWS.replace("720.0", "-1"), 3, "no number where one belongs", ""),
+        (ASKED, ROWS.replace("gpt3_20b,1,8,", "gpt3_20b,1,0,"), 3, "no number where one belongs: '0'", ""),
         (ASKED, ROWS.splitlines()[-1] + "\n", 1, "no row of a single model", "--batch-sizes 1"),
         (ASKED, "gpt3_20b,1\n", 2, "no number where one belongs", ""),
     ],
