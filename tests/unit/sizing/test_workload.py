@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from rackwright.errors import SiteError, UsageError
+from rackwright.paths import checkout
 from rackwright.sizing.size import size
 from rackwright.sizing.workload import load_workload
 
@@ -116,3 +118,16 @@ def test_a_server_of_ones_own_names_known_products(tmp_path: Path) -> None:
     own.write_text(own.read_text().replace("h100-sxn", "h100-sxm").replace("connectx-7", "connectx-6-lx"))
     (plan,) = size(load_workload(workload)).plans
     assert (plan.servers, plan.rack_units, plan.power_w) == (1, 8, None)
+
+
+def test_the_how_tos_own_products_work(tmp_path: Path) -> None:
+    page = (checkout() / "docs/how-to/add-your-own-products.md").read_text(encoding="utf-8")
+    (tmp_path / "catalog").mkdir()
+    for name, text in re.findall(r"```yaml\n# (catalog/\w+\.yml)\n(.*?)```", page, re.DOTALL):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    workload = tmp_path / "workload.yml"
+    workload.write_text(
+        "models: [{model: our-model-34b, users: 12, concurrency_per_instance: 4}]\nprofiles: [r760xa-two]\n"
+    )
+    (plan,) = size(load_workload(workload)).plans
+    assert (plan.servers, plan.power_w) == (2, 2 * (2 * 270 + 2 * 350 + 450))
