@@ -27,7 +27,7 @@ def site_documents(
     """Relative path → text; the same text for the same site. ``options`` are role triton's, else its defaults."""
     texts = {
         "cabling.csv": _table(
-            ("from", "label there", "to", "label there", "Gbit/s", "within a rack"),
+            ("from", "label at from", "to", "label at to", "Gbit/s", "within a rack"),
             (
                 (
                     f"{row.a.device} {row.a.port}",

@@ -16,9 +16,9 @@ from rackwright.paths import checkout
 from rackwright.site import load_site
 
 
-@pytest.fixture(scope="session", params=["reference", "minimal"])
+@pytest.fixture(scope="session", params=["reference", "minimal", "l40", "hundred-gig", "air-gapped-ha"])
 def site(request: pytest.FixtureRequest) -> SiteModel:
-    """Both example sites."""
+    """The example sites."""
     return load_site(str(checkout() / "inventories" / request.param))
 
 

@@ -46,6 +46,7 @@ def kubelet_values(model: SiteModel, node: Node, options: Options) -> Mapping[st
         "static_cpus": worker and options["kubernetes_cpu_manager"] == "static",
         "topology_policy": options["kubernetes_topology_manager"] if worker else "none",
         "reserved_cpus": reserved_cpus(node.processors, options["kubernetes_reserved_cores"]),
+        "hugepages": options["kubernetes_hugepages"] if worker else 0,
         "settings": KUBELET_SETTINGS,
         "state": "/var/lib/kubelet/cpu_manager_state",
     }
