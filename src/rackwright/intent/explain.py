@@ -108,6 +108,8 @@ def _words(error: ErrorDetails, name: str, described: str) -> tuple[str, str]:
     if kind in ("greater_than_equal", "less_than_equal"):
         limit = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
         return f"{name} must be {limit}, not {_quote(value)}", described
+    if kind == "string_too_short":
+        return f"{name} needs at least {context.get('min_length')} characters", described
     if kind == "too_short":
         return f"{name} needs at least {context.get('min_length')} entry", described
     if kind == "too_long":

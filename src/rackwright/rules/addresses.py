@@ -156,7 +156,9 @@ class DhcpRangeMissing(Rule):
         oob, booting = facts.networks.get("oob"), _booting(facts)
         if oob is not None and oob.dhcp_range is None and booting:
             more = f" and {len(booting) - 1} more" if len(booting) > 1 else ""
-            message = f"{booting[0]}{more} can't boot over oob: it has no DHCP range, and they no address"
+            message = (
+                f"{booting[0]}{more} can't boot over oob: no DHCP range there, and no address of their own"
+            )
             yield Fault(("networks", "oob"), message, "add 'dhcp_range', or their addresses.oob", key=True)
 
 

@@ -259,7 +259,7 @@ class PairAlike(Rule):
         for pair in _pairs(facts):
             one, other = (facts.switch_of[name] for name in sorted(pair))
             if one.product != other.product and one.product in known and other.product in known:
-                message = f"{one.name} is a {one.product}, {other.name} beside it a {other.product}"
+                message = f"{one.name} is of product {one.product}, {other.name} beside it of {other.product}"
                 yield Fault((*_later(facts, pair), "product"), message, "take two switches of one product")
 
 

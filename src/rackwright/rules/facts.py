@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -58,6 +59,11 @@ class GpuServer:
     count: int
     span: int
     memory_gb: int
+
+
+def spelling(rack: str) -> str:
+    """A rack's name without case and punctuation, as Ansible's groups have it."""
+    return re.sub(r"[^a-z0-9]", "_", rack.lower())
 
 
 @dataclass
@@ -143,7 +149,7 @@ class Facts(Intent):
         kinds: Counter[GpuServer] = Counter()
         for _, server in self.roles["gpu_worker"]:
             chosen = chosen_gpus(server, self.catalogue)
-            if chosen is not None and chosen[0].product in self.catalogue.gpus:
+            if chosen is not None:
                 option, count = chosen
                 memory = self.catalogue.gpus[option.product].memory_gb
                 kinds[GpuServer(server.profile, count, min(option.span, count), memory)] += 1
@@ -172,8 +178,6 @@ class Facts(Intent):
         return found
 
     def _power(self, profile: str, gpu: str | None, count: int) -> int | None:
-        if gpu is not None and gpu not in self.catalogue.gpus:
-            return None
         parts = self.catalogue.power_parts(profile, gpu, count)
         return None if parts is None else sum(parts.values())
 
@@ -184,6 +188,13 @@ class Facts(Intent):
         for machine in self.machines:
             found.setdefault(machine.rack, []).append(machine)
         return found
+
+    @cached_property
+    def rack_count(self) -> int:
+        """Racks with servers: those stated, where they are, and one of names that differ in spelling only."""
+        stated = {rack.name for _, rack in self.racks}
+        used = {server.rack for _, server in self.servers if not stated or server.rack in stated}
+        return len({spelling(name) for name in used})
 
     @cached_property
     def port_speeds(self) -> Mapping[str, Mapping[str, int]]:

@@ -95,6 +95,30 @@ class UnknownCatalogue(Described):
     source = SOURCE
 
 
+class UnknownProduct(Described):
+    id = "unknown-product"
+    what = "GPUs and adapters that a server of catalog/ names are in the catalogue."
+    why = "Their memory, power and speed come from there."
+    mend = "Add the product beside the server, or correct the name."
+    source = "table 2"
+
+
+class Range(Described):
+    id = "range"
+    what = "A range's names, racks, units and values fit each other."
+    why = "It stands for many machines: a slip in it is in all of them."
+    mend = "Write the range as the hint shows."
+    source = "operations, large sites"
+
+
+class HardwareFile(Described):
+    id = "hardware-file"
+    what = "The factory's list beside the site is readable, and has what the ranges take from it."
+    why = "Service tags and MAC addresses come from there."
+    mend = "Ask for the list again, or correct the line that is shown."
+    source = "operations, large sites"
+
+
 GRAMMAR: tuple[type[Described], ...] = (
     YamlSyntax,
     YamlTab,
@@ -107,4 +131,7 @@ GRAMMAR: tuple[type[Described], ...] = (
     OutOfRange,
     BadValue,
     UnknownCatalogue,
+    UnknownProduct,
+    Range,
+    HardwareFile,
 )

@@ -136,27 +136,11 @@ class ProfileGpus(_Minimum):
         return f"{most} GPUs, not {least} at least" if most < least else ""
 
 
-class CatalogueGpu(Rule):
-    id = "catalogue-gpu"
-    what = "The GPUs of a profile are in the catalogue."
-    why = "Their memory and power come from there."
-    mend = f"Add the GPU in catalog/gpus.yml beside the site, or correct {OWN}."
-    source = "table 2"
-
-    def check(self, facts: Facts) -> Iterator[Fault]:
-        for at, name, entry in _profiles(facts):
-            for option in entry.gpus:
-                if option.product not in facts.catalogue.gpus:
-                    message = f"profile {name} takes the GPU '{option.product}', which the catalogue lacks"
-                    yield Fault(at, message, did_you_mean(option.product, facts.catalogue.gpus))
-
-
 def _options(facts: Facts) -> Iterator[tuple[Path_, str, catalog.GpuOption, catalog.Gpu]]:
     """Each GPU option of the used profiles, with its profile's place and name."""
     for at, name, entry in _profiles(facts):
         for option in entry.gpus:
-            if option.product in facts.catalogue.gpus:
-                yield at, name, option, facts.catalogue.gpus[option.product]
+            yield at, name, option, facts.catalogue.gpus[option.product]
 
 
 class GpuInterconnect(Rule):
@@ -221,7 +205,6 @@ RULES: tuple[type[Rule], ...] = (
     ProfileDisks,
     ProfilePorts,
     ProfileGpus,
-    CatalogueGpu,
     GpuInterconnect,
     FabricManager,
     GpuSpan,

@@ -94,7 +94,7 @@ class PublicRange(Rule):
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         for path, name, cidr in ranges(facts):
-            if path[0] == "kubernetes" and cidr.is_global:
+            if path[0] == "kubernetes" and cidr.is_global and not cidr.is_multicast:
                 message = f"{name} {cidr} holds public addresses"
                 yield Fault(path, message, "take a private range, such as one of 10.0.0.0/8")
 

@@ -61,7 +61,7 @@ class ProfileWithoutGpus(Rule):
             for index, profile in enumerate(service.profiles):
                 if profile not in having:
                     message = f"profile {profile} has no GPUs: model {service.name} can't run on it"
-                    yield Fault((*at, "profiles", index), message, f"choose of {', '.join(having)}")
+                    yield Fault((*at, "profiles", index), message, f"choose one of {', '.join(having)}")
 
 
 class ProfileTwice(Rule):
@@ -195,10 +195,9 @@ def _fitting(facts: Facts, model: catalog.Model) -> str:
     places = []
     for profile, server in facts.catalogue.servers.items():
         for option in server.gpus[:1]:
-            gpu = facts.catalogue.gpus.get(option.product)
-            if gpu is None:
-                continue
-            needed = max(model.min_gpus, -int(-model.memory_gb // gpu.memory_gb))
+            gpu = facts.catalogue.gpus[option.product]
+            least = max(model.min_gpus, -int(-model.memory_gb // gpu.memory_gb))
+            needed = 1 << (least - 1).bit_length()
             if needed <= option.span or (needed == 1 and option.counts):
                 places.append(f"{profile} with {needed} GPU{'s' if needed > 1 else ''}")
     return f"it fits {', '.join(places)}" if places else "no validated server holds it"
@@ -221,7 +220,10 @@ class ReplicaLinked(Rule):
                 # Where the memory doesn't suffice either, that is the fault.
                 model = facts.catalogue.models.get(service.model)
                 if span < service.gpus and model is not None and model.memory_gb <= span * memory:
-                    message = f"a replica of {service.name} takes {service.gpus} GPUs, of {profile} {span} are linked"
+                    linked = f"{span} of {profile} are" if span > 1 else f"none of {profile} are"
+                    message = (
+                        f"a replica of {service.name} takes {service.gpus} GPUs, but {linked} linked directly"
+                    )
                     yield Fault((*at, "profiles", index), message, f"gpus: {span}, and more 'replicas'")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from rackwright.intent.document import Path_
 from rackwright.intent.explain import did_you_mean
 from rackwright.rules.base import Fault, Rule
-from rackwright.rules.facts import Facts, Machine
+from rackwright.rules.facts import Facts, Machine, spelling
 from rackwright.rules.names import RENAME, Unique
 
 #: The highest rack that is sold, where the site says nothing of its racks.
@@ -120,7 +119,7 @@ class RackNamesAlike(Rule):
     def check(self, facts: Facts) -> Iterator[Fault]:
         seen: dict[str, str] = {}
         for name, machines in facts.in_rack.items():
-            first = seen.setdefault(re.sub(r"[^a-z0-9]", "_", name.lower()), name)
+            first = seen.setdefault(spelling(name), name)
             if first != name and not facts.racks:
                 others = f" and {len(machines) - 1} more" if len(machines) > 1 else ""
                 message = f"rack '{name}' of {machines[0].name}{others} is written '{first}' elsewhere"

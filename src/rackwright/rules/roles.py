@@ -89,8 +89,7 @@ class HeadsApart(Rule):
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         heads = facts.roles["head"]
-        racks = {server.rack for _, server in facts.servers}
-        if len(heads) == HEADS and len(racks) > 1 and heads[0][1].rack == heads[1][1].rack:
+        if len(heads) == HEADS and facts.rack_count > 1 and heads[0][1].rack == heads[1][1].rack:
             at, second = heads[1]
             message = f"both heads, {heads[0][1].name} and {second.name}, stand in rack {second.rack}"
             yield Fault((*at, "rack"), message, "move one of the two to another rack")
@@ -124,8 +123,7 @@ class ControlPlanesApart(Rule):
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         planes = facts.roles["control_plane"]
-        racks = {server.rack for _, server in facts.servers}
-        most = -(-CONTROL_PLANES // min(len(racks), CONTROL_PLANES)) if racks else 0
+        most = -(-CONTROL_PLANES // max(1, min(facts.rack_count, CONTROL_PLANES)))
         held: Counter[str] = Counter()
         if len(planes) != CONTROL_PLANES:
             return
@@ -134,7 +132,7 @@ class ControlPlanesApart(Rule):
             if held[server.rack] == most + 1:
                 number = sum(other.rack == server.rack for _, other in planes)
                 message = f"rack {server.rack} holds {number} of {CONTROL_PLANES} control planes"
-                yield Fault((*at, "rack"), message, f"the site has {len(racks)} racks: spread them")
+                yield Fault((*at, "rack"), message, f"the site has {facts.rack_count} racks: spread them")
 
 
 class ControlPlanesAlike(Rule):
@@ -151,7 +149,7 @@ class ControlPlanesAlike(Rule):
         for at, server in planes[1:]:
             first = planes[0][1]
             if server.profile != first.profile and _may(facts, server.profile, "control_plane"):
-                message = f"{server.name} is a {server.profile}, {first.name} a {first.profile}"
+                message = f"{server.name} is of profile {server.profile}, {first.name} of {first.profile}"
                 yield Fault((*at, "profile"), message, "take one profile for all control planes")
 
 

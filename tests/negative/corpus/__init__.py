@@ -1,0 +1,16 @@
+"""Broken sites: named mutations of the good ones, by family. What each says is in ``expected/<family>.txt``."""
+
+from __future__ import annotations
+
+from corpus import cabling, cluster, hardware, identity, network, reading, together
+from corpus.base import Mutation
+
+FAMILIES: dict[str, tuple[Mutation, ...]] = {
+    "reading": reading.MUTATIONS,
+    "network": network.MUTATIONS,
+    "identity": identity.MUTATIONS,
+    "cabling": cabling.MUTATIONS,
+    "hardware": hardware.MUTATIONS,
+    "cluster": cluster.MUTATIONS,
+    "together": together.MUTATIONS,
+}

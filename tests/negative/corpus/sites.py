@@ -1,0 +1,91 @@
+"""The good sites: those of inventories/, and some made of them by adding what they lack."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+from rackwright.catalog import FOLDER
+from rackwright.paths import checkout
+
+
+def _with(site: str, *changes: tuple[str, str]) -> dict[str, str]:
+    files = dict(good(site))
+    for old, new in changes:
+        assert old in files["site.yml"], f"'{old}' is not in {site}"
+        files["site.yml"] = files["site.yml"].replace(old, new, 1)
+    return files
+
+
+RACKS = """
+racks:
+  - {name: a, power_w: 28000}
+  - {name: b, units: 44, power_w: 28000}
+"""
+BESIDE_SWITCHES = "\nswitches:"
+
+
+def _racked() -> dict[str, str]:
+    return _with("reference", (BESIDE_SWITCHES, RACKS + BESIDE_SWITCHES))
+
+
+def _stored() -> dict[str, str]:
+    """External storage; a second adapter in one XE9680, and the other one on broken-out ports."""
+    section = "\nstorage:\n  product: PowerScale F600\n  name: scale\n  address: 10.40.2.100\n  export: /ifs/models\n"
+    tail = 'mac: "b8:3f:d2:40:29:02", switch: leaf-b, port: ethernet1/1/10}\n'
+    nics = (
+        '      nic1: {mac: "b8:3f:d2:40:29:03", switch: leaf-a, port: ethernet1/1/49}\n'
+        '      nic2: {mac: "b8:3f:d2:40:29:04", switch: leaf-b, port: ethernet1/1/49}\n'
+    )
+    return _with(
+        "reference",
+        ("    cidr: 10.40.0.0/24\n", "    cidr: 10.40.0.0/24\n    mtu: 9000\n"),
+        ("    vlan: 120\n", "    vlan: 120\n    mtu: 9000\n"),
+        (BESIDE_SWITCHES, section + BESIDE_SWITCHES),
+        ("address: 10.40.3.251}", "address: 10.40.3.251, breakouts: {ethernet1/1/50: 4x25}}"),
+        ("address: 10.40.3.252}", "address: 10.40.3.252, breakouts: {ethernet1/1/50: 4x25}}"),
+        ("leaf-a, port: ethernet1/1/11}", "leaf-a, port: ethernet1/1/50:1}"),
+        ("leaf-b, port: ethernet1/1/11}", "leaf-b, port: ethernet1/1/50:1}"),
+        (tail, tail + nics),
+    )
+
+
+def _two_heads() -> dict[str, str]:
+    return _with(
+        "reference",
+        ("\nkubernetes:", "\nhead:\n  vip: 10.40.0.9\n\nkubernetes:"),
+        ("roles: [control_plane]", "roles: [head, control_plane]"),
+    )
+
+
+MADE: dict[str, Callable[[], dict[str, str]]] = {
+    "racked": _racked,
+    "stored": _stored,
+    "two-heads": _two_heads,
+}
+
+
+@functools.cache
+def good(site: str) -> dict[str, str]:
+    """The files of a good site: path beside the site file → text."""
+    if site in MADE:
+        return MADE[site]()
+    folder = checkout() / "inventories" / site
+    files = [
+        folder / "site.yml",
+        *folder.glob("*.csv"),
+        *folder.glob("catalog/*.yml"),
+        *folder.glob("racks/*.yml"),
+    ]
+    return {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in files}
+
+
+def own_server(profile: str, key: str = "", **changed: Any) -> str:
+    """A catalog/servers.yml: the package's entry for a profile, with some facts changed."""
+    entry = yaml.safe_load((FOLDER / "servers.yml").read_text(encoding="utf-8"))[profile]
+    for fact, value in changed.items():
+        entry[fact] = {"value": value, "source": "quote 4711"}
+    return yaml.safe_dump({key or profile: entry}, sort_keys=False)
