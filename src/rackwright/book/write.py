@@ -34,22 +34,12 @@ USES = {
 
 
 @dataclass(frozen=True)
-class Waived:
-    """A warning that the site's owner accepts, where, and why."""
-
-    rule: str
-    at: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Book:
     """What a book is made from. ``date`` is any text for the cover; without one the book names no day."""
 
     model: SiteModel
     catalogue: Catalogue
     warnings: Sequence[Finding] = ()
-    waived: Sequence[Waived] = ()
     date: str = ""
 
 
@@ -106,7 +96,6 @@ def _content(book: Book) -> dict[str, Any]:
         ],
         "budgets": budgets(model, catalogue),
         "warnings": book.warnings,
-        "waived": book.waived,
         "components": _components(model.release),
     }
 

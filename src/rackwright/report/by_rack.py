@@ -11,11 +11,35 @@ from rackwright.report import svg
 from rackwright.report.looks import buses, network_text, short
 
 WIDTH = 1240.0
-COLUMNS = 6
-CARD_HEIGHT = 132.0
-GAP = 14.0
 SPINE = 26.0
 TRUNK = "#2a7f9e"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the cards lie: how many side by side, how high, how far apart; whether they name the switches."""
+
+    columns: int
+    height: float
+    gap: float
+    above: float
+    switches: bool
+
+    @property
+    def step(self) -> float:
+        """From one card to the next, sideways."""
+        return (WIDTH - SPINE) / self.columns
+
+    @property
+    def row(self) -> float:
+        """From one row to the next."""
+        return self.height + self.gap + self.above
+
+
+ROOMY = Layout(6, 132.0, 14.0, 18.0, True)
+# So many racks that the drawing would not fit a page.
+DENSE = Layout(12, 58.0, 8.0, 10.0, False)
+MOST_ROOMY = 36
 
 
 @dataclass
@@ -65,23 +89,23 @@ def topology(model: SiteModel) -> str:
     spines, racks = joining(model), cards(model)
     networks, top = _networks(model)
     parts = [networks]
-    step = (WIDTH - SPINE) / COLUMNS
-    rows = [racks[start : start + COLUMNS] for start in range(0, len(racks), COLUMNS)]
+    lay = ROOMY if len(racks) <= MOST_ROOMY else DENSE
+    rows = [racks[start : start + lay.columns] for start in range(0, len(racks), lay.columns)]
     if spines:
         parts.append(_spines(spines, model, top))
         top += 44
         linked = [i for i, row in enumerate(rows) if any(card.links for card in row)]
         if linked:
-            last = top + linked[-1] * (CARD_HEIGHT + GAP + 18) + 6
+            last = top + linked[-1] * lay.row + 6
             parts.append(svg.line(8, top - 18, 8, last, TRUNK, 3.0))
     for number, row in enumerate(rows):
-        y = top + number * (CARD_HEIGHT + GAP + 18)
+        y = top + number * lay.row
         joined = [i for i, card in enumerate(row) if card.links]
         if joined:
-            parts.append(svg.line(8, y + 6, SPINE + (joined[-1] + 0.5) * step, y + 6, TRUNK, 3.0))
+            parts.append(svg.line(8, y + 6, SPINE + (joined[-1] + 0.5) * lay.step, y + 6, TRUNK, 3.0))
         for column, card in enumerate(row):
-            parts.append(_card(card, SPINE + column * step, y + 18, step - GAP))
-    height = top + len(rows) * (CARD_HEIGHT + GAP + 18)
+            parts.append(_card(card, SPINE + column * lay.step, y + lay.above, lay))
+    height = top + len(rows) * lay.row
     about = f"{len(model.nodes)} servers in {len(racks)} racks, one card a rack; {len(spines)} switches join them."
     return svg.drawing(WIDTH, height, "".join(parts), f"Racks and switches of {model.name}", about)
 
@@ -117,27 +141,34 @@ def _spines(spines: Sequence[Switch], model: SiteModel, top: float) -> str:
     return "".join(parts)
 
 
-def _card(card: Card, x: float, y: float, width: float) -> str:
+def _card(card: Card, x: float, y: float, lay: Layout) -> str:
+    width = lay.step - lay.gap
     kinds = Counter(short(node.product) for node in card.nodes)
     gpus: Mapping[str, int] = _gpus(card.nodes)
-    parts = [svg.box(x, y, width, CARD_HEIGHT, svg.WORKER_FILL, svg.WORKER_EDGE, 6)]
+    parts = [svg.box(x, y, width, lay.height, svg.WORKER_FILL, svg.WORKER_EDGE, 6)]
     if card.links:
+        parts.append(svg.line(x + width / 2, y - lay.above + 6, x + width / 2, y, TRUNK, 3.0))
+    if card.links and lay.switches:
         links = ", ".join(f"{count} x {speed}G" for speed, count in sorted(card.links.items()))
-        parts.append(svg.line(x + width / 2, y - 12, x + width / 2, y, TRUNK, 3.0))
         parts.append(svg.text(x + width / 2 + 6, y - 3, links, 9.5, TRUNK))
-    parts.append(
-        svg.text(x + 10, y + 18, svg.fitted(f"Rack {card.rack}", width * 0.6, 12), 12, font_weight="600")
-    )
-    count = f"{len(card.nodes)} servers" if len(card.nodes) > 1 else "1 server"
-    parts.append(svg.text(x + width - 10, y + 18, count, 10, svg.MUTED, text_anchor="end"))
-    said = [f"{number} x {name}" for name, number in sorted(kinds.items())]
-    said += [f"{number} x {name} GPUs" for name, number in gpus.items()]
-    for number, words in enumerate(said[:4]):
-        parts.append(svg.text(x + 10, y + 36 + number * 14, svg.fitted(words, width - 20, 10.5), 10.5))
-    if len(said) > 4:
-        parts.append(svg.text(x + width - 10, y + 36 + 3 * 14, "…", 10.5, text_anchor="end"))
-    parts += _leaves(card, x, y, width)
-    return svg.titled("".join(parts), f"Rack {card.rack}: {', '.join(said)}")
+    edge = 10 if lay.switches else 7
+    name = svg.fitted(f"Rack {card.rack}" if lay.switches else card.rack, width * 0.6, 12)
+    parts.append(svg.text(x + edge, y + 17, name, 12, font_weight="600"))
+    if lay.switches:
+        count = f"{len(card.nodes)} servers" if len(card.nodes) > 1 else "1 server"
+        parts.append(svg.text(x + width - edge, y + 17, count, 10, svg.MUTED, text_anchor="end"))
+    said = [f"{number} x {product}" for product, number in sorted(kinds.items())]
+    said += [f"{number} x {product}" + (" GPUs" if lay.switches else "") for product, number in gpus.items()]
+    room = 4 if lay.switches else 2
+    size = 10.5 if lay.switches else 9.5
+    lines = said if len(said) <= room else [*said[: room - 1], f"{said[room - 1]} …"]
+    for number, words in enumerate(lines):
+        down = y + (36 if lay.switches else 33) + number * 14
+        parts.append(svg.text(x + edge, down, svg.fitted(words, width - 2 * edge, size), size))
+    if lay.switches:
+        parts += _leaves(card, x, y, width, lay)
+    leaves = [leaf.name for leaf in card.leaves]
+    return svg.titled("".join(parts), f"Rack {card.rack}: {', '.join([*said, *leaves])}")
 
 
 def _gpus(nodes: Sequence[Node]) -> Mapping[str, int]:
@@ -149,7 +180,7 @@ def _gpus(nodes: Sequence[Node]) -> Mapping[str, int]:
     return counts
 
 
-def _leaves(card: Card, x: float, y: float, width: float) -> list[str]:
+def _leaves(card: Card, x: float, y: float, width: float, lay: Layout) -> list[str]:
     """The rack's own switches along the bottom of its card; how many more there are than fit."""
     parts = []
     shown = card.leaves[:2]
@@ -160,7 +191,7 @@ def _leaves(card: Card, x: float, y: float, width: float) -> list[str]:
         if number == 1 and len(card.leaves) > 2:
             label = f"{svg.fitted(leaf.name, step - 34, 9.5)} +{len(card.leaves) - 2}"
         parts.append(
-            svg.box(left + 2, y + CARD_HEIGHT - 30, step - 4, 22, svg.SWITCH_FILL, svg.SWITCH_EDGE, 4)
+            svg.box(left + 2, y + lay.height - 30, step - 4, 22, svg.SWITCH_FILL, svg.SWITCH_EDGE, 4)
         )
-        parts.append(svg.text(left + step / 2, y + CARD_HEIGHT - 15.5, label, 9.5, text_anchor="middle"))
+        parts.append(svg.text(left + step / 2, y + lay.height - 15.5, label, 9.5, text_anchor="middle"))
     return parts
