@@ -81,7 +81,7 @@ def _content(book: Book) -> dict[str, Any]:
         "figures": _figures(model),
         "topology": Markup(topology.topology(model, {})),  # noqa: S704
         "networks": [
-            (name, model.networks[name], USES[name], looks.network_text(model.networks[name]))
+            (name, model.networks[name], _use(model, name), looks.network_text(model.networks[name]))
             for name in looks.buses(model)
         ],
         "racks": [(rack, Markup(racks.single(rack))) for rack in elevations],  # noqa: S704
@@ -98,6 +98,13 @@ def _content(book: Book) -> dict[str, Any]:
         "warnings": book.warnings,
         "components": _components(model.release),
     }
+
+
+def _use(model: SiteModel, network: str) -> str:
+    store = model.storage
+    if network != "storage" or store is None:
+        return USES[network]
+    return f"{store.product}: {store.protocol} {store.address}:{store.export}"
 
 
 def _figures(model: SiteModel) -> list[tuple[int, str]]:
