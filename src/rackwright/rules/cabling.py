@@ -66,7 +66,7 @@ class CableEnds(Rule):
                 path: Path_ = (*at, "ports", name)
                 if cable.switch not in facts.switch_of:
                     message = f"{server.name} {name}: the site has no switch '{cable.switch}'"
-                    hint = did_you_mean(cable.switch, facts.switch_of) or ADD_SWITCH
+                    hint = facts.alike(cable.switch, facts.switch_of) or ADD_SWITCH
                     yield Fault((*path, "switch"), message, hint)
                 else:
                     yield from _known_port(facts, cable.switch, cable.port, (*path, "port"))
@@ -74,7 +74,7 @@ class CableEnds(Rule):
             for index, switch in enumerate(link.switches):
                 if switch not in facts.switch_of:
                     message = f"the site has no switch '{switch}'"
-                    hint = did_you_mean(switch, facts.switch_of) or ADD_SWITCH
+                    hint = facts.alike(switch, facts.switch_of) or ADD_SWITCH
                     yield Fault((*at, "switches", index), message, hint)
                     continue
                 for place, port in enumerate(link.ports):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from ipaddress import IPv4Address
@@ -13,10 +13,12 @@ from pathlib import Path
 from rackwright import catalog
 from rackwright.intent import schema
 from rackwright.intent.document import Path_
+from rackwright.intent.explain import did_you_mean
 from rackwright.intent.hardware import chosen_gpus
 from rackwright.intent.load import Intent
 
 HINT_SEARCH = 256
+HINTED_WORDS = 32
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,16 @@ class Facts(Intent):
         """``line 12``, with the file where that is another one."""
         mark, here = self.document.mark(path), self.document.mark(seen_from)
         return f"line {mark.line}" if mark.file == here.file else f"{mark.file}, line {mark.line}"
+
+    @cached_property
+    def _alike(self) -> dict[str, str]:
+        return {}
+
+    def alike(self, word: str, choices: Iterable[str]) -> str:
+        """``did_you_mean`` for the first words that ask; a large site's thousandth wrong name gets no hint."""
+        if word not in self._alike and len(self._alike) < HINTED_WORDS:
+            self._alike[word] = did_you_mean(word, choices)
+        return self._alike.get(word, "")
 
     def free_address(self, purpose: str, near: IPv4Address | None = None) -> str:
         """A hint naming a free address of a network: from the host part of ``near`` upwards."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rackwright.intent.document import Path_
-from rackwright.intent.explain import did_you_mean
 from rackwright.rules.base import Fault, Rule
 from rackwright.rules.facts import Facts, Machine, spelling
 from rackwright.rules.names import RENAME, Unique
@@ -90,7 +89,7 @@ class UnknownRack(Rule):
         for machine in facts.machines:
             if machine.rack not in known:
                 message = f"{machine.name} stands in rack '{machine.rack}', which 'racks' doesn't hold"
-                yield Fault((*machine.path, "rack"), message, did_you_mean(machine.rack, known))
+                yield Fault((*machine.path, "rack"), message, facts.alike(machine.rack, known))
 
 
 class DuplicateRack(Unique):

@@ -68,7 +68,9 @@ def waive(
             waived.append(Waived(finding, matching[0][1].reason))
         else:
             open_.append(finding)
-    open_ += (_fault for _fault in _of_waivers(intent, used, known))
+    # Where there are errors, one of them may be why a warning isn't there.
+    faultless = intent.file is not None and all(finding.severity == "warning" for finding in open_)
+    open_ += _of_waivers(intent, used if faultless else None, known)
     return open_, waived
 
 
@@ -78,7 +80,10 @@ def _matches(waiver: schema.Waiver, finding: Finding) -> bool:
     return waiver.at is None or f"{finding.path}.".startswith(f"{waiver.at}.")
 
 
-def _of_waivers(intent: Intent, used: set[Path_], known: Mapping[str, type[Described]]) -> Iterable[Finding]:
+def _of_waivers(
+    intent: Intent, used: set[Path_] | None, known: Mapping[str, type[Described]]
+) -> Iterable[Finding]:
+    """What is wrong with waivers; ``used`` are those that matched, None where that can't be said."""
     for at, waiver in intent.waivers:
         rule, path = known.get(waiver.rule), (*at, "rule")
         if rule is None:
@@ -89,7 +94,7 @@ def _of_waivers(intent: Intent, used: set[Path_], known: Mapping[str, type[Descr
             yield intent.document.finding(
                 WaivedError.id, path, message, "mend the error, and remove the waiver"
             )
-        elif at not in used and intent.file is not None:
+        elif used is not None and at not in used:
             place = f" at {waiver.at}" if waiver.at else ""
             message = f"no warning of '{waiver.rule}'{place} is there to be waived"
             severity = UnusedWaiver.severity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpus import cabling, cluster, hardware, identity, network, reading, together
+from corpus import cabling, cluster, examples, hardware, identity, network, reading, together
 from corpus.base import Mutation
 
 FAMILIES: dict[str, tuple[Mutation, ...]] = {
@@ -12,5 +12,6 @@ FAMILIES: dict[str, tuple[Mutation, ...]] = {
     "cabling": cabling.MUTATIONS,
     "hardware": hardware.MUTATIONS,
     "cluster": cluster.MUTATIONS,
+    "examples": examples.MUTATIONS,
     "together": together.MUTATIONS,
 }

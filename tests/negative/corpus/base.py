@@ -49,6 +49,14 @@ class Mutation:
         """The same, where further rules rightly report something."""
         return replace(self, also=also)
 
+    def marked(self, where: str) -> Mutation:
+        """The same, where the finding must point at an unchanged part of the site."""
+        return replace(self, changes=(*self.changes, (where, HERE + where)))
+
+    def on(self, site: str) -> Mutation:
+        """The same, of another site."""
+        return replace(self, site=site)
+
     def _changed(self, text: str) -> str:
         for old, new in self.changes:
             assert old in text, f"{self.name}: '{old}' is not in the good site"
