@@ -19,6 +19,8 @@ from rackwright.intent.load import Intent
 
 HINT_SEARCH = 256
 HINTED_WORDS = 32
+VARIABLES = ("group_vars", "host_vars")
+LARGEST_FILE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,16 @@ class Facts(Intent):
     def folder(self) -> Path:
         """The directory of the site file."""
         return Path(self.document.mark(()).file).parent
+
+    @cached_property
+    def beside(self) -> Mapping[Path, str]:
+        """The texts of the files beside the site file, and of those in group_vars and host_vars."""
+        inside = [path for name in VARIABLES for path in sorted((self.folder / name).rglob("*"))]
+        return {
+            path: path.read_text(encoding="utf-8", errors="replace")
+            for path in [*sorted(self.folder.glob("*")), *inside]
+            if path.name != "site.yml" and path.is_file() and path.stat().st_size <= LARGEST_FILE
+        }
 
     @cached_property
     def stated(self) -> list[Stated]:

@@ -14,8 +14,6 @@ from rackwright.rules.base import Fault, Rule
 from rackwright.rules.facts import Facts
 
 VAULT = "$ANSIBLE_VAULT;"
-VARIABLES = ("group_vars", "host_vars")
-LARGEST = 1 << 20
 SECRET_FILE = re.compile(r"(secrets?|vault)(\.ya?ml)?$", re.IGNORECASE)
 SECRET_KEY = re.compile(
     r"(^|[_-])(password|passwd|passphrase|secret|token|private[_-]?key|api[_-]?key|credentials?)s?$",
@@ -28,15 +26,11 @@ SOURCE = "chapter 7, secure model serving"
 
 
 class _Files:
-    """The variable files beside a site, read once: path as messages show it → text."""
+    """The files beside a site: path as messages show it → text."""
 
-    def __init__(self, folder: Path) -> None:
-        self.texts: dict[str, str] = {}
-        inside = [path for name in VARIABLES for path in sorted((folder / name).rglob("*"))]
-        for path in [*sorted(folder.glob("*")), *inside]:
-            if path.name != "site.yml" and path.is_file() and path.stat().st_size <= LARGEST:
-                self.texts[shown(path)] = path.read_text(encoding="utf-8", errors="replace")
-        self.variables = {shown(path) for path in inside}
+    def __init__(self, facts: Facts) -> None:
+        self.texts = {shown(path): text for path, text in facts.beside.items()}
+        self.variables = {shown(path) for path in facts.beside if path.parent != facts.folder}
 
     def in_clear(self) -> Iterator[tuple[str, str]]:
         """Path and text of every file that is not encrypted as a whole."""
@@ -70,7 +64,7 @@ class _Secrets(Rule):
     source = SOURCE
 
     def files(self, facts: Facts) -> _Files:
-        return _Files(facts.folder)
+        return _Files(facts)
 
 
 class SecretInClear(_Secrets):
