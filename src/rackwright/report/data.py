@@ -13,7 +13,7 @@ from typing import Any, Literal
 from rackwright.checks.base import CheckResult
 from rackwright.checks.host import SECRET_SHAPES
 from rackwright.checks.run import read_results
-from rackwright.derive.model import SiteModel
+from rackwright.derive.model import SiteModel, plain
 from rackwright.errors import UsageError
 from rackwright.report.components import Component, components
 from rackwright.rollout.timeline import PHASES, Timeline, read_timeline
@@ -143,6 +143,7 @@ class Report:
             "components": [component.to_dict() for component in self.components],
             "endpoints": endpoints,
             "artefacts": [{"path": path, "sha256": digest} for path, digest in self.artefacts],
+            "waived": plain(self.model.waived),
         }
 
 

@@ -149,6 +149,20 @@ def test_the_drawings_are_well_formed_and_show_everything(model: SiteModel, tmp_
         assert phase in whole[2]
 
 
+def test_accepted_warnings_are_shown_with_their_reasons(tmp_path: Path) -> None:
+    model = load_site("l40")
+    leave(tmp_path, model)
+    write_report(model, tmp_path, None)
+    data = json.loads((tmp_path / "report.json").read_text())
+    valid(data)
+    assert [(one["rule"], one["reason"]) for one in data["waived"]] == [
+        ("model-not-shipped", "The site is planned for a model whose owner delivers the weights.")
+    ]
+    page = (tmp_path / "report.html").read_text()
+    assert "Accepted warnings" in page
+    assert data["waived"][0]["reason"] in page
+
+
 def test_a_rehearsal_says_what_it_imitates(model: SiteModel) -> None:
     parts = {part.name: part for part in components(model, True, EVERYTHING, None)}
     assert parts["kubernetes"].fidelity == parts["cilium"].fidelity == parts["triton"].fidelity == "real"
