@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import yaml
 
+from rackwright.intent.document import composed
+
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # What some reader of YAML takes for a number.
 _NUMBER = re.compile(r"0[xXoObB][0-9A-Fa-f]+|[0-9._]+([eE][+-]?[0-9]+)?")
@@ -61,8 +63,7 @@ def is_plain(value: str) -> bool:
 
 
 def _spans(text: str) -> Iterator[tuple[tuple[int, int], Span]]:
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    waiting: list[yaml.Node] = [root] if root is not None else []
+    waiting = composed(text, "")
     seen: set[int] = set()
     while waiting:
         node = waiting.pop()
@@ -75,7 +76,7 @@ def _spans(text: str) -> Iterator[tuple[tuple[int, int], Span]]:
             waiting += node.value
         elif isinstance(node, yaml.ScalarNode):
             start, end = node.start_mark, node.end_mark
-            yield (start.line + 1, start.column + 1), Span(start.index, end.index, node.style, node.value)
+            yield (start.line + 1, start.column + 1), Span(start.index, end.index, node.style or None, node.value)
 
 
 def _written(span: Span, value: str, text: str) -> str:
@@ -83,6 +84,6 @@ def _written(span: Span, value: str, text: str) -> str:
     if span.style == "'":
         return "'" + value.replace("'", "''") + "'"
     said = value if span.style is None and is_plain(value) else f'"{value}"'
-    # An empty value stands right behind its colon.
+    # An empty value may stand right behind its colon.
     empty = span.start == span.end
     return f" {said}" if empty and text[span.start - 1 : span.start] == ":" else said

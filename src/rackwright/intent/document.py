@@ -177,7 +177,7 @@ def read_document(path: Path, shown: str) -> Document:
     if tabs:
         return document
     try:
-        roots = _composed(text, shown)
+        roots = composed(text, shown)
     except yaml.MarkedYAMLError as error:
         return fault("yaml-syntax", *_explain(error, text))
     except yaml.YAMLError as error:
@@ -214,7 +214,7 @@ class _Named(io.StringIO):
         self.name = name
 
 
-def _composed(text: str, shown: str) -> list[yaml.Node]:
+def composed(text: str, shown: str) -> list[yaml.Node]:
     """The documents of a text: by libyaml, ten times as fast; what it refuses is explained by the other."""
     if yaml.__with_libyaml__:
         try:

@@ -225,9 +225,11 @@ class Expansion:
             for key, text in (("switch", port.switch), ("port", port.port)):
                 if text is not None:
                     columns["ports", name, key] = where.text(("ports", name, key), text, spots)
-        self._check_hardware(where, shipped, spots)
+        unread = bool(shipped) and self._unread()
+        if not unread:
+            self._check_hardware(where, shipped, spots)
         self.findings += where.findings
-        if where.findings:
+        if where.findings or unread:
             return
         for spot in spots:
             self._server(path, entry, spot, columns, shipped)
@@ -257,6 +259,12 @@ class Expansion:
             _put(item, at, self._hardware.cell(name, column) if self._hardware else None)
         self._add("servers", item, Origin(path, name, _RENAMED, marks))
 
+    def _unread(self) -> bool:
+        """Whether the site names a hardware file that can't be read: that is said once, not of each range."""
+        if self._hardware is None:
+            return isinstance(self._document.data.get("hardware"), str)
+        return bool(self._hardware.findings) and not self._hardware.rows
+
     def _check_hardware(self, where: _Range, shipped: Mapping[Path_, str], spots: Sequence[Spot]) -> None:
         """Whether the hardware file has whatever is to come from it."""
         hardware = self._hardware
@@ -265,8 +273,6 @@ class Expansion:
                 message = f"the range states no {_words(at)}, and the site has no hardware file"
                 hint = "name one in 'hardware', or state the first one's here"
                 where.fault(at, message, hint)
-            return
-        if hardware.findings and not hardware.rows:
             return
         missing = [column for column in shipped.values() if column not in hardware.columns]
         for column in missing:
@@ -323,7 +329,8 @@ def hardware_of(document: Document, site_file: Path, shown: str) -> tuple[Hardwa
     if not path.is_file():
         there = sorted(file.name for file in site_file.parent.glob("*.csv"))
         message = f"there is no file '{name}' beside the site file"
-        hint = did_you_mean(name, there) or "put the factory's list there, saved as CSV"
+        like = did_you_mean(name, there).partition("known here")[0]
+        hint = like or "make it from the factory's list: rackwright import csv LIST SITE --write"
         return None, [document.finding(RULE, ("hardware",), message, hint)]
     hardware = read_hardware(path, str(Path(shown).parent / name))
     return hardware, list(hardware.findings)

@@ -159,14 +159,12 @@ RANGES = (
         "hardware: hardware.csv",
         "hardware: §factory.csv",
         "rows",
-        also={"range": "each range that the file was to fill says so"},
     ),
     Mutation(
         "hardware-file-without-names",
         "hardware-file",
         site="rows",
         files={"hardware.csv": "§server,service_tag\nxe9680-01,CWXSTQ4\n"},
-        also={"no-value": "the range's tags and MAC addresses were to come from it"},
     ),
 )
 
