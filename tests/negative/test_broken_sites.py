@@ -26,7 +26,7 @@ from rackwright.site import validate
 
 sys.path.insert(0, str(Path(__file__).parent))
 from corpus import FAMILIES
-from corpus.base import Mutation
+from corpus.base import HERE, Mutation
 from corpus.sites import MADE, good
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -77,6 +77,33 @@ def test_says_what_is_wrong_at_its_place(
     assert mutation.rule in rules, f"found {found}, wanted {mutation.rule} at {file}:{line}:{column}"
     elsewhere = Counter(f["rule"] for f in found) - Counter([mutation.rule])
     assert elsewhere.keys() == mutation.also.keys()
+
+
+FIELDS = [
+    m for family, m in ALL if family not in ("reading", "together") and m.site == "reference" and m.changes
+]
+PAIRS = [(one, FIELDS[(7 * index + 31) % len(FIELDS)]) for index, one in enumerate(FIELDS)][::3]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS, ids=lambda mutation: mutation.name)
+def test_two_faults_together_are_reported_like_one(
+    one: Mutation, other: Mutation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rule that meets what another rule forbids goes on: no traceback, and something is said of the site."""
+    text = good("reference")["site.yml"]
+    for old, new in (*one.changes, *other.changes):
+        text = text.replace(old, new.replace(HERE, ""), 1)
+    files = {**one.files, **other.files, "site.yml": text}
+    for name, content in files.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(content.replace(HERE, ""), encoding="utf-8")
+
+    code = main(["validate", "site.yml"])
+
+    shown = "".join(capsys.readouterr())
+    assert code in (0, 2)
+    assert "Traceback" not in shown
+    assert any(f"[{rule}]" in shown for rule in (one.rule, other.rule)) or one.today != other.today
 
 
 def write(family: str) -> None:

@@ -45,7 +45,10 @@ class NetworkNotThere(Rule):
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         for stated in facts.stated:
-            if stated.network not in facts.networks and stated.path[0] == "servers":
+            # A storage network that external storage needs is another rule's.
+            if stated.network == "storage" and facts.storage is not None:
+                continue
+            if stated.network not in facts.networks:
                 message = f"{stated.owner} has an address, but the site has no {stated.network} network"
                 hint = f"add networks.{stated.network}, or remove the address"
                 yield Fault(stated.path, message, hint, key=True)

@@ -76,9 +76,11 @@ class CableEnds(Rule):
                     message = f"the site has no switch '{switch}'"
                     hint = facts.alike(switch, facts.switch_of) or ADD_SWITCH
                     yield Fault((*at, "switches", index), message, hint)
-                    continue
-                for place, port in enumerate(link.ports):
-                    yield from _known_port(facts, switch, port, (*at, "ports", place))
+            known = [switch for switch in link.switches if switch in facts.switch_of]
+            for place, port in enumerate(link.ports):
+                path = (*at, "ports", place)
+                # The port stands for both ends: one of them is enough to say.
+                yield from [fault for s in known for fault in _known_port(facts, s, port, path)][:1]
 
 
 def _known_port(facts: Facts, switch: str, port: str, path: Path_) -> Iterator[Fault]:
@@ -120,9 +122,12 @@ class PortTwice(Rule):
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         seen: dict[tuple[str, str], End] = {}
+        told: set[Path_] = set()
         for end in facts.ends:
             first = seen.setdefault((end.switch, end.port), end)
-            if first is not end:
+            if first is not end and end.path not in told:
+                # A link's port stands for both ends.
+                told.add(end.path)
                 where = facts.line_of(first.path, end.path)
                 place = f"{end.switch} {end.port}"
                 message = (

@@ -226,9 +226,14 @@ class BreakoutWhole(Rule):
     source = BREAKOUTS
 
     def check(self, facts: Facts) -> Iterator[Fault]:
+        told: set[Path_] = set()
         for end in facts.ends:
             switch = facts.switch_of.get(end.switch)
-            if switch is not None and end.port in switch.breakouts and end.switch in facts.port_speeds:
+            if switch is None or end.path in told:
+                continue
+            if end.port in switch.breakouts and end.switch in facts.port_speeds:
+                # A link's port stands for both ends.
+                told.add(end.path)
                 kind = switch.breakouts[end.port]
                 message = f"{end.owner} ends at {end.switch} {end.port}, which is broken out as {kind}"
                 yield Fault(end.path, message, f"name a part, such as {end.port}:1")

@@ -135,7 +135,7 @@ PORTS = (
         "breakout-whole",
         ("[ethernet1/1/53, ethernet1/1/54]", "[ethernet1/1/53, §ethernet1/1/50]"),
         site="stored",
-    ).but({"breakout-whole": "at both ends"}),
+    ),
     one(
         "breakout-unused",
         "breakout-unused",
@@ -179,7 +179,6 @@ CABLES = (
         "cable-end",
         LINK,
         LINK.replace("ethernet1/1/54", "§ethernet1/1/57"),
-        also={"cable-end": "at both ends"},
     ),
     one(
         "interconnect-to-itself",

@@ -93,8 +93,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     )
     .on(FAST)
-    .marked("storage:\n  product")
-    .but({"network-not-there": "the servers' addresses on it"}),
+    .marked("storage:\n  product"),
     many("fast-worker-without-storage", "adapter-unused", (", storage: 10.42.2.41", ""))
     .on(FAST)
     .marked("addresses: {management: 10.42.0.41"),
