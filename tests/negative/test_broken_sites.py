@@ -25,9 +25,9 @@ from rackwright.rules.engine import KNOWN
 from rackwright.site import validate
 
 sys.path.insert(0, str(Path(__file__).parent))
-from corpus import FAMILIES
-from corpus.base import HERE, Mutation
-from corpus.sites import MADE, good
+from broken import FAMILIES
+from broken.base import HERE, Mutation
+from broken.sites import MADE, good
 
 EXPECTED = Path(__file__).parent / "expected"
 ALL = [(family, mutation) for family, mutations in FAMILIES.items() for mutation in mutations]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from corpus import cabling, cluster, examples, hardware, identity, network, reading, together
-from corpus.base import Mutation
+from broken import cabling, cluster, examples, hardware, identity, network, reading, together
+from broken.base import Mutation
 
 FAMILIES: dict[str, tuple[Mutation, ...]] = {
     "reading": reading.MUTATIONS,

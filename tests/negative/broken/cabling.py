@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpus.base import Mutation, many, one
+from broken.base import Mutation, many, one
 
 LINK = "{switches: [leaf-a, leaf-b], ports: [ethernet1/1/53, ethernet1/1/54]}"
 OCP2 = '      ocp2: {mac: "b8:3f:d2:40:0c:02", switch: leaf-b, port: ethernet1/1/2}\n'

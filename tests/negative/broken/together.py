@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpus.base import Mutation
+from broken.base import Mutation
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(

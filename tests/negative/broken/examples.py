@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpus.base import Mutation, many, one
+from broken.base import Mutation, many, one
 
 HA, FAST, L40, ROWS = "air-gapped-ha", "hundred-gig", "l40", "rows"
 NIC1 = '      nic1: {mac: "a0:88:c2:42:29:01", switch: leaf-a, port: ethernet1/1/7}\n'

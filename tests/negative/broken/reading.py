@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from corpus.base import Mutation, many, one
-from corpus.sites import own_server
+from broken.base import Mutation, many, one
+from broken.sites import own_server
 
 SYNTAX = (
     one("yaml-tab", "yaml-tab", "    cidr: 10.40.0.0/24", "§\tcidr: 10.40.0.0/24"),

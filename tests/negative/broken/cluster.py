@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from corpus.base import Mutation, many, one
-from corpus.sites import own_server
+from broken.base import Mutation, many, one
+from broken.sites import own_server
 
 CAPITALS = "model: capitals-gpt, replicas: 2, gpus: 1, profiles: [r760xa], vip: 10.40.1.200"
 XE8640 = "model: capitals-gpt, replicas: 1, gpus: 4, profiles: [xe8640], vip: 10.40.1.201"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpus.base import Mutation, many, one
+from broken.base import Mutation, many, one
 
 LONG = "node-" + "x" * 58
 MODEL = "name: capitals-xe8640,"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpus.base import Mutation, many, one
+from broken.base import Mutation, many, one
 
 POD, SERVICE = "pod_cidr: 10.244.0.0/16", "service_cidr: 10.96.0.0/16"
 VIPS = "vip_range: 10.40.1.200-10.40.1.219"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from corpus.base import Mutation, many, one
-from corpus.sites import own_server
+from broken.base import Mutation, many, one
+from broken.sites import own_server
 
 RACK_A, RACK_B = "{name: a, power_w: 28000}", "{name: b, units: 44, power_w: 28000}"
 L40 = "rack: a\n    unit: 36"
