@@ -13,6 +13,7 @@ from rackwright.importing.netbox_export import read_export
 from rackwright.importing.site_text import site_text
 from rackwright.importing.take_over import Change, plan
 from rackwright.intent.load import shown
+from rackwright.intent.own_catalogue import load_catalogue
 from rackwright.site import FILE, resolve_site, validate
 
 
@@ -70,7 +71,11 @@ def run_netbox(args: argparse.Namespace) -> int:
     errors = [finding for finding in export.findings if finding.severity == "error"]
     if errors:
         raise SiteError(errors)
-    site = site_of(export, catalog.builtin())
+    # Products of the site's own may lie in catalog/ there already.
+    catalogue, faults = load_catalogue(args.output / FILE, args.output)
+    if faults:
+        raise SiteError(faults)
+    site = site_of(export, catalogue)
     errors = [finding for finding in export.findings if finding.severity == "error"]
     if errors:
         raise SiteError(errors)

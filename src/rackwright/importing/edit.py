@@ -76,7 +76,10 @@ def _spans(text: str) -> Iterator[tuple[tuple[int, int], Span]]:
             waiting += node.value
         elif isinstance(node, yaml.ScalarNode):
             start, end = node.start_mark, node.end_mark
-            yield (start.line + 1, start.column + 1), Span(start.index, end.index, node.style or None, node.value)
+            yield (
+                (start.line + 1, start.column + 1),
+                Span(start.index, end.index, node.style or None, node.value),
+            )
 
 
 def _written(span: Span, value: str, text: str) -> str:

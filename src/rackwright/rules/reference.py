@@ -29,6 +29,9 @@ into a vault-encrypted file of `group_vars/` or `host_vars/`.
 `rackwright validate <site>` shows every fault at once, as `file:line:column: severity: message [rule]`
 with a hint; `--format json` follows [validate.schema.json](schemas/validate.schema.json).
 Exit code 2: the site has errors. What is checked beyond the fields stands in [The rules](rules.md).
+The keys that `profile`, `product`, `model` and `release` take are listed in [The catalogue](catalogue.md). Editors
+complete and explain the fields by [site.schema.json](schemas/site.schema.json). A whole site, step by step:
+[Write a site file](../how-to/write-a-site.md).
 
 This page is made from the grammar by `python -m rackwright.rules.reference`.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from rackwright.catalog.reference import PAGE, catalogue_reference
@@ -76,10 +78,6 @@ def test_the_catalogues_page_is_current() -> None:
 
 
 def test_a_schema_takes_the_imported_site(site: Path) -> None:
-    import json
-
-    import yaml
-
     assert main(["import", "csv", delivery(site), str(site), "--write"]) == 0
     made = json.loads((checkout() / "docs/reference/schemas/site.schema.json").read_text())
     assert list(Draft202012Validator(made).iter_errors(yaml.safe_load(site.read_text()))) == []
