@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 SIZES = (100, 1000, 4000)
-PHASES = ("validate", "render")
+KINDS = ("ranges", "written out", "ranges, group_vars")
 
 
 def measure(site: str) -> dict[str, float]:
@@ -62,7 +62,7 @@ def main() -> None:
     if arguments.measure:
         print(json.dumps(measure(arguments.measure)))
         return
-    from sites import in_ranges, written_out
+    from sites import in_ranges, with_group_vars, written_out
 
     found: dict[tuple[str, int], dict[str, float]] = {}
     print("| site | GPU servers | validate + derive s | render s | total s | peak MiB | files |")
@@ -70,7 +70,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for size in SIZES:
             ranges = in_ranges(Path(folder) / f"ranges-{size}", size)
-            sites = {"ranges": ranges, "written out": written_out(Path(folder) / f"out-{size}", ranges)}
+            sites = {
+                "ranges": ranges,
+                "written out": written_out(Path(folder) / f"out-{size}", ranges),
+                "ranges, group_vars": with_group_vars(in_ranges(Path(folder) / f"vars-{size}", size)),
+            }
             for kind, site in sites.items():
                 one = found[kind, size] = best(site, arguments.rounds)
                 print(
@@ -78,7 +82,7 @@ def main() -> None:
                     f"| {one['memory']:.0f} | {one['files']:.0f} |",
                     flush=True,
                 )
-    for kind in ("ranges", "written out"):
+    for kind in KINDS:
         ratio = found[kind, SIZES[2]]["total"] / found[kind, SIZES[1]]["total"]
         print(f"{kind}: time(4,000) / time(1,000) = {ratio:.2f}")
 

@@ -95,3 +95,11 @@ def written_out(folder: Path, ranges: Path) -> Path:
     dumper = type("Plain", (yaml.CSafeDumper,), {"ignore_aliases": lambda self, data: True})
     path.write_text(yaml.dump(data, Dumper=dumper, sort_keys=False, width=200), encoding="utf-8")
     return path
+
+
+def with_group_vars(site: Path) -> Path:
+    """The site with an option set for all hosts, so that Ansible has to say who gets it."""
+    folder = site.parent / "group_vars"
+    folder.mkdir(exist_ok=True)
+    (folder / "all.yml").write_text("baseline_swap: true\n", encoding="utf-8")
+    return site
