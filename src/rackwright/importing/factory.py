@@ -52,7 +52,11 @@ def read_factory_list(path: Path, shown: str) -> FactoryList:
     if text is None:
         made.fault(1, "the file is neither UTF-8 nor UTF-16 text", "save it as 'CSV UTF-8'")
         return made
-    records = list(_records(text))
+    try:
+        records = list(_records(text))
+    except csv.Error as error:
+        made.fault(1, f"this is not CSV: {error}", "look for a quote that is not closed")
+        return made
     if not records:
         made.fault(1, "the file is empty", "its first line names the columns")
         return made

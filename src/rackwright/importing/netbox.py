@@ -10,7 +10,7 @@ from ipaddress import IPv4Interface, IPv4Network
 
 from rackwright.catalog import Catalogue
 from rackwright.importing.names import field_of, mac, plain_name, product_key
-from rackwright.importing.netbox_export import Export, Item, name_of, pairs, words_of
+from rackwright.importing.netbox_export import Export, Item, items_of, name_of, number_of, pairs, words_of
 from rackwright.intent.schema import PURPOSES
 
 _ROLES = (
@@ -145,11 +145,11 @@ def _interface(value: object) -> IPv4Interface | None:
 
 
 def _machine(export: Export, device: Item, name: str, key: str) -> Machine:
-    position = device.get("position")
+    position = number_of(device.get("position"))
     unit = None
     if position is not None:
-        unit = int(float(position))
-        if unit != float(position):
+        unit = int(position)
+        if unit != position:
             message = f"{name} stands at {position}: half a unit"
             export.fault("devices", name, message, f"taken as {unit}; correct it")
     tag = str(device.get("serial") or "").upper() or None
@@ -166,7 +166,7 @@ def _machine(export: Export, device: Item, name: str, key: str) -> Machine:
 def _roles(export: Export, device: Item, name: str, possible: tuple[str, ...]) -> list[str]:
     role = device.get("role") or device.get("device_role")
     words = words_of(role, ("slug", "name"))
-    for tag in device.get("tags") or []:
+    for tag in items_of(device.get("tags")):
         words += words_of(tag, ("slug", "name"))
     said = {plain_name(word) for word in words}
     found = [
@@ -203,7 +203,7 @@ def _ports(
             continue
         stated = name_of(item.get("name"))
         what = field_of(stated) or ("bmc" if item.get("mgmt_only") else None)
-        nested = item.get("primary_mac_address") or next(iter(item.get("mac_addresses") or []), None)
+        nested = item.get("primary_mac_address") or next(iter(items_of(item.get("mac_addresses"))), None)
         text = str(item.get("mac_address") or next(iter(words_of(nested, ("mac_address",))), ""))
         address = mac(text)
         if text and address is None:
@@ -287,7 +287,7 @@ def _networks(
             continue
         here = purpose is not None and any(address in network for address in used)
         if purpose is not None and (here or purpose not in found):
-            vid = vlan.get("vid") if isinstance(vlan, dict) else None
+            vid = number_of(vlan.get("vid")) if isinstance(vlan, dict) else None
             found[purpose] = network, int(vid) if vid else None
     for server in servers.values():
         for purpose, address in (("management", server.address), ("oob", server.bmc)):
@@ -330,7 +330,7 @@ def _addresses(
 def _racks(export: Export, machines: Iterable[Machine]) -> dict[str, int]:
     """Units by the name of each rack that a machine stands in, as far as the export has racks."""
     used = {machine.rack for machine in machines}
-    heights = {_rack(item.get("name")): item.get("u_height") for item in export.items["racks"]}
+    heights = {_rack(item.get("name")): number_of(item.get("u_height")) for item in export.items["racks"]}
     return {
         name: int(height)
         for name, height in sorted(heights.items(), key=str)

@@ -103,6 +103,19 @@ def name_of(value: object) -> str:
     return str(value) if value is not None else ""
 
 
+def number_of(value: object) -> float | None:
+    """A number, or text that is one; None where it is neither."""
+    try:
+        return float(value) if isinstance(value, str | int | float) else None
+    except ValueError:
+        return None
+
+
+def items_of(value: object) -> list[Any]:
+    """The items of a list; none of anything else."""
+    return value if isinstance(value, list) else []
+
+
 def words_of(value: object, keys: Iterable[str]) -> list[str]:
     """The texts of a nested object's fields, as far as it has them."""
     if isinstance(value, dict):
@@ -112,7 +125,7 @@ def words_of(value: object, keys: Iterable[str]) -> list[str]:
 
 def pairs(export: Export) -> list[tuple[tuple[str, str], tuple[str, str]]]:
     """Each connection once, as two (device, interface), by name: from cables and from what interfaces say."""
-    by_id = {item.get("id"): item for item in export.items["interfaces"]}
+    by_id = {str(item.get("id")): item for item in export.items["interfaces"]}
     found: set[tuple[tuple[str, str], tuple[str, str]]] = set()
 
     def end(item: object) -> tuple[str, str] | None:
@@ -131,7 +144,7 @@ def pairs(export: Export) -> list[tuple[tuple[str, str], tuple[str, str]]]:
         ends = []
         for one in listed:
             if isinstance(one, dict) and one.get("object_type", "dcim.interface") == "dcim.interface":
-                ends.append(end(one.get("object")) or end(by_id.get(one.get("object_id"))))
+                ends.append(end(one.get("object")) or end(by_id.get(str(one.get("object_id")))))
         return [e for e in ends if e]
 
     for cable in export.items["cables"]:

@@ -267,6 +267,9 @@ def test_a_list_that_isnt_there_or_isnt_text(site: Path, capsys: pytest.CaptureF
     (site.parent / "list.csv").write_bytes(b"Name,\xff\xc3\n")
     assert main(["import", "csv", str(site.parent / "list.csv"), str(site)]) == 2
     assert "neither UTF-8 nor UTF-16" in capsys.readouterr().err
+    (site.parent / "list.csv").write_text('Name,SVCTAG\nr660-1,"' + "x" * 200_000)
+    assert main(["import", "csv", str(site.parent / "list.csv"), str(site)]) == 2
+    assert "a quote that is not closed" in capsys.readouterr().err
 
 
 RANGE = """

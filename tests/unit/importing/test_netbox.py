@@ -236,3 +236,37 @@ def test_devices_of_two_sites_are_refused(
     lists["devices"][0]["site"] = {"slug": "elsewhere"}
     assert main(["import", "netbox", *save(tmp_path, lists), "--output", str(tmp_path / "new")]) == 2
     assert "devices of several sites: elsewhere, reference" in capsys.readouterr().err
+
+
+ODD: tuple[object, ...] = (
+    None,
+    "",
+    0,
+    -1,
+    1.5,
+    "abc",
+    [],
+    {},
+    [None],
+    {"name": None},
+    {"name": {}},
+    True,
+    "x: y #",
+)
+
+
+def test_odd_values_never_end_in_a_traceback(
+    lists: netbox_shape.Lists, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every field of a device, an interface, a cable, a rack, an address and a prefix, with every odd value."""
+    small = {kind: items[:3] for kind, items in json.loads(json.dumps(lists)).items()}
+    path, new = tmp_path / "all.json", tmp_path / "new"
+    for items in small.values():
+        for field, value in list(items[-1].items()):
+            for odd in ODD:
+                items[-1][field] = odd
+                path.write_text(json.dumps(small))
+                (new / "site.yml").unlink(missing_ok=True)
+                assert main(["import", "netbox", str(path), "--output", str(new)]) in (1, 2), (field, odd)
+            items[-1][field] = value
+    assert "Traceback" not in capsys.readouterr().err
