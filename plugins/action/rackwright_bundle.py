@@ -20,8 +20,10 @@ try:
 except ImportError:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
+from rackwright.errors import RackwrightError
 from rackwright.mirror.lock import LOCK, LOCK_SUM
 from rackwright.paths import cache_dir
+from rackwright.rollout.ready import load_ready_site
 
 # Bytes in one archive: the most that an interruption loses, and the space it takes on either side.
 BATCH = 64 << 20
@@ -108,6 +110,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         variables = task_vars or {}
         result: dict[str, Any] = super().run(tmp, variables)
         _, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        try:
+            # The first thing that a rollout does to a site: what can only be planned stops here, however it was started.
+            load_ready_site(Path(variables["rackwright_site"]))
+        except RackwrightError as error:
+            raise AnsibleActionFail(str(error)) from None
         bundle = self._locate(str(arguments["source"]), str(arguments["release"]))
         lock = (bundle / LOCK).read_text(encoding="utf-8")
         digest = hashlib.sha256(lock.encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,17 @@ def test_what_can_only_be_planned_is_refused(
 
     assert said in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["site.yml"]
+
+
+def test_plain_ansible_refuses_it_too(tmp_path: Path) -> None:
+    site = tmp_path / "site.yml"
+    site.write_text(TWO_HEADS, encoding="utf-8")
+    task = ["-m", "rackwright_bundle", "-a", f"release=2026.11 destination={tmp_path}/mirror"]
+    done = subprocess.run(
+        ["ansible", "localhost", "--check", *task, "-e", f"rackwright_site={site}"],
+        cwd=checkout(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "minimal can't be rolled out: it has two heads, r660-1 and r660-2" in done.stdout + done.stderr
