@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,10 @@ def host_variables(site_file: Path) -> Mapping[str, Mapping[str, Any]]:
     os.environ.setdefault("ANSIBLE_CONFIG", str(checkout() / "ansible.cfg"))
     from ansible.inventory.manager import InventoryManager  # after the setting above: read at import
     from ansible.parsing.dataloader import DataLoader
-    from ansible.plugins.loader import init_plugin_loader
     from ansible.template import Templar
     from ansible.vars.manager import VariableManager
 
-    init_plugin_loader()
+    _plugins()
     loader = DataLoader()
     inventory = InventoryManager(loader=loader, sources=[str(site_file)])
     manager = VariableManager(loader=loader, inventory=inventory)
@@ -35,6 +35,14 @@ def host_variables(site_file: Path) -> Mapping[str, Mapping[str, Any]]:
         variables = manager.get_vars(host=host, include_hostvars=False)
         found[host.name] = LazyVariables(variables, Templar(loader=loader, variables=variables))
     return found
+
+
+@cache
+def _plugins() -> None:
+    """Ansible's plugins, made findable: once a process."""
+    from ansible.plugins.loader import init_plugin_loader
+
+    init_plugin_loader()
 
 
 def _overrides(site_file: Path) -> bool:
