@@ -92,6 +92,11 @@ class Lab:
         done = self.run("ansible-playbook", "-i", f"{self.site}/site.yml", playbook, *words, timeout=1800)
         return Play.parse(done.returncode, done.stdout + done.stderr)
 
+    def rollout(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """``rackwright rollout`` of the site, as from the engineer's workstation."""
+        output = CHECKOUT / "build" / "e2e" / f"rollout-{self.name}"
+        return self.run(*RACKWRIGHT, "rollout", self.site, "--output", str(output), *words, timeout=1800)
+
     def killed_playbook(self, moment: Callable[[], bool], playbook: str, timeout: float = 600) -> None:
         """Start a playbook and kill -9 everything of it at the first time that ``moment`` is true."""
         log = CHECKOUT / "build" / "e2e" / f"killed-{self.name}-{time.monotonic_ns()}.log"
