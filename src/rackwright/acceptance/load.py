@@ -29,8 +29,11 @@ class Load:
 
     @property
     def inferences_per_second(self) -> float:
-        """Answers a second: each client's, from its first to its last, so that no answer is cut in two."""
-        return sum(rate(ends) for ends in self.ends)
+        """Answers a second: each client's, from its first to its last, so that no answer is cut in two.
+
+        A client with fewer than two answers counts with these over the whole time.
+        """
+        return sum(rate(ends) or len(ends) / self.seconds for ends in self.ends)
 
     @property
     def tokens_per_second(self) -> float:

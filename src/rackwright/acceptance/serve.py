@@ -126,6 +126,8 @@ def triton(
         str(program), f"--model-repository={repository}",
         f"--backend-directory={installed.root / 'backends'}", "--model-control-mode=explicit",
         f"--load-model={NAME}", "--disable-auto-complete-config", "--allow-metrics=false",
+        # Its inputs never are on the GPU: without these pools the server itself takes none of the GPU's memory.
+        "--pinned-memory-pool-byte-size=0", "--cuda-memory-pool-byte-size=0:0",
         f"--backend-config=python,stub-timeout-seconds={int(patience)}",
         f"--http-port={http_port}", f"--grpc-port={grpc_port}",
         "--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--exit-timeout-secs=10",

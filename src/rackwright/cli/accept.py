@@ -32,7 +32,9 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "site", metavar="SITE", nargs="?", help="a site that this server belongs to; with --node"
     )
-    command.add_argument("--node", metavar="NAME", help="this server's name in the site")
+    command.add_argument(
+        "--node", metavar="NAME", help="this server's name: in the site, or for the certificate"
+    )
     command.add_argument("--profile", help="without a site: the server's profile in the catalogue")
     command.add_argument(
         "--gpu", metavar="GPU", help="without a site: the catalogue's GPU; default: the usual one"
@@ -72,7 +74,7 @@ def promised(args: argparse.Namespace) -> tuple[Promise, str]:
         return of_node(args.site, args.node), args.node
     if args.profile is None:
         raise UsageError("what was ordered?", "give a site and --node, or --profile (and --gpu, --count)")
-    return of_profile(builtin(), args.profile, args.gpu, args.count), socket.gethostname()
+    return of_profile(builtin(), args.profile, args.gpu, args.count), args.node or socket.gethostname()
 
 
 def planned(args: argparse.Namespace, promise: Promise, host: str) -> Plan:

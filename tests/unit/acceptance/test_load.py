@@ -78,6 +78,8 @@ def test_rates_count_whole_answers_only() -> None:
     load = Load(2, 3.0, 40, (1.0,) * 4, ((0.0, 1.0), (0.5, 1.0)), ())
     assert load.inferences_per_second == 3.0
     assert load.tokens_per_second == 30.0
+    slow = Load(2, 4.0, 20, (3000.0,) * 2, ((3.0,), (3.0,)), ())
+    assert slow.inferences_per_second == 0.5
 
 
 def test_percentiles_are_values_that_were_seen() -> None:

@@ -7,6 +7,7 @@ its bytes, and the answer is its tokens' numbers, which mean nothing.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import queue
@@ -45,12 +46,14 @@ class TritonPythonModel:
         size = given.get("size", "345m")
         if size not in SIZES:
             raise pb_utils.TritonModelException(f"size is {size}; it must be one of {', '.join(SIZES)}")
-        # The scheduler's thread must not wait 5 ms for its turn while requests come in.
-        sys.setswitchinterval(0.0002)
+        # The scheduler's thread must not wait 5 ms for its turn while requests come in, nor for the garbage of
+        # hundreds of thousands of objects that PyTorch made on import.
+        sys.setswitchinterval(0.00005)
         self.engine = Engine(
             SIZES[size], slots=int(given.get("slots", "16")), context=int(given.get("context", "128"))
         )
         self.engine.record()
+        gc.freeze()
         self.scheduler = Scheduler(self.engine)
         self.replies: queue.SimpleQueue[tuple[Any, str | Exception, bool] | None] = queue.SimpleQueue()
         self.threads = [
