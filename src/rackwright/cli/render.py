@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rackwright.errors import ExitCode
-from rackwright.render.intended import DIGESTS, compare, digests, intended_files, intended_folder, write
+from rackwright.render.intended import (
+    DIGESTS,
+    compare,
+    digests,
+    intended_files,
+    intended_folder,
+    writable_folder,
+    write,
+)
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -33,6 +41,8 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Render; 0 done (with --check: all current), 1 differences."""
     output = intended_folder(args.site, args.output)
+    if args.output is not None and not args.check:
+        writable_folder(output)
     brief = args.digests or (output / DIGESTS).is_file()
     files = {DIGESTS: digests(args.site)} if brief else intended_files(args.site)
     if not args.check:

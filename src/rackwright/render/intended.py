@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from rackwright.errors import UsageError
 from rackwright.intent.own_catalogue import load_catalogue
 from rackwright.render.engine import render
 from rackwright.render.inventory import host_variables
@@ -75,10 +76,29 @@ def digests(site: str) -> str:
 
 def _present(output: Path) -> dict[str, str]:
     return {
-        path.relative_to(output).as_posix(): path.read_text(encoding="utf-8")
+        path.relative_to(output).as_posix(): path.read_text(encoding="utf-8", errors="replace")
         for path in sorted(output.rglob("*"))
         if path.is_file()
     }
+
+
+def writable_folder(output: Path) -> Path:
+    """``output``, if it is free, or holds an earlier rendering and no more: all else in it would be removed.
+
+    Raises UsageError where it is anything else.
+    """
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"'{output}' is not a folder", "name a folder; it need not be there yet")
+    entries = sorted(output.iterdir()) if output.is_dir() else []
+    foreign = [path.name for path in entries if not path.is_dir() and path.name != DIGESTS]
+    rendered = (output / SITE).is_dir() or (output / DIGESTS).is_file()
+    if foreign or (entries and not rendered):
+        seen = (foreign or [path.name for path in entries])[0]
+        raise UsageError(
+            f"'{output}' holds what rendering would remove, such as '{seen}'",
+            "name a new folder, or one of an earlier rendering",
+        )
+    return output
 
 
 def write(output: Path, files: Files) -> int:
