@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import io
 import sys
 import traceback
 
@@ -43,6 +45,10 @@ def parser(argv: list[str]) -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code and never shows a traceback for a user's mistake."""
     words = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a character shows a mark in its place.
+            stream.reconfigure(errors="replace")
     args = parser(words).parse_args(words)
     try:
         return int(args.run(args))
@@ -54,7 +60,12 @@ def main(argv: list[str] | None = None) -> int:
         return int(ExitCode.NOT_AS_IT_SHOULD_BE)
     except BrokenPipeError:
         return int(ExitCode.DONE)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and (error.filename or error.errno in (errno.ENOSPC, errno.ENOENT)):
+            # The machine's word on a file; without a name: on the output, or on the folder the user stands in.
+            place = error.filename or "the output or the working directory"
+            print(f"{place}: {error.strerror}", file=sys.stderr)
+            return int(ExitCode.INPUT_WRONG)
         traceback.print_exc()
         print("this is a fault of Rackwright's own: please report it with the lines above", file=sys.stderr)
         return int(ExitCode.OWN_ERROR)
