@@ -29,18 +29,6 @@ def test_a_name_that_is_too_long_is_a_wrong_input(capsys: pytest.CaptureFixture[
     assert "File name too long" in capsys.readouterr().err
 
 
-def test_a_book_takes_no_other_files_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The site file itself, say; an earlier book is written anew."""
-    other = tmp_path / "site.yml"
-    other.write_text("plugin: rackwright_site\n", encoding="utf-8")
-    assert main(["book", "minimal", "--output", str(other)]) == 2
-    assert "site.yml" in capsys.readouterr().err
-    assert other.read_text(encoding="utf-8") == "plugin: rackwright_site\n"
-    book = tmp_path / "book.html"
-    assert main(["book", "minimal", "--output", str(book)]) == 0
-    assert main(["book", "minimal", "--output", str(book)]) == 0
-
-
 def test_a_terminal_without_unicode_shows_a_mark_instead() -> None:
     """The list of the rules holds characters beyond ASCII."""
     done = subprocess.run(
