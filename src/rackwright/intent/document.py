@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from rackwright.errors import Finding
+from rackwright.intent.bounds import beyond_bounds
 
 Path_ = tuple[str | int, ...]
 
@@ -158,7 +159,12 @@ def read_document(path: Path, shown: str) -> Document:
         document.findings.append(Finding(rule, "error", shown, line, column, "", message, hint))
         return document
 
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        return fault(
+            "yaml-syntax", 1, 1, f"the file can't be read: {error.strerror}", "make it a readable file"
+        )
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -177,13 +183,20 @@ def read_document(path: Path, shown: str) -> Document:
     if tabs:
         return document
     try:
+        beyond = beyond_bounds(text)
+        if beyond is not None:
+            return fault("yaml-syntax", *beyond)
+    except yaml.YAMLError:
+        pass  # Told by the next reading.
+    try:
         roots = composed(text, shown)
     except yaml.MarkedYAMLError as error:
         return fault("yaml-syntax", *_explain(error, text))
-    except yaml.YAMLError as error:
-        return fault(
-            "yaml-syntax", 1, 1, f"this is not YAML: {error}", "remove the characters that are not text"
-        )
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, error.position - before.rfind("\n")
+        message = f"this is not YAML: {error.reason}"
+        return fault("yaml-syntax", line, column, message, "remove the characters that are not text")
     if len(roots) > 1:
         line = roots[1].start_mark.line + 1
         return fault(
