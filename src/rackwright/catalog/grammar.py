@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Form = Literal["LOM", "OCP 3.0", "PCIe"]
 
@@ -25,18 +25,19 @@ Count = Annotated[int, Field(ge=1)]
 class Entry(BaseModel):
     """Base of the grammar: unknown fields are errors, values don't change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ServerPort(Entry):
     """A network port: a key of nics.yml, the form it comes in, the operating system's name for it.
 
-    ``optional``: on an adapter that the configuration may be bought without.
+    ``optional``: on an adapter that the configuration may be bought without. Linux takes 15 characters for an
+    interface.
     """
 
-    speed_gbps: int
+    speed_gbps: Count
     product: str
-    interface: str
+    interface: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,14}$")]
     form: Form | None = None
     optional: bool = False
 
@@ -52,7 +53,13 @@ class GpuOption(Entry):
     counts: tuple[Count, ...] = Field(min_length=1)
     interconnect: Literal["nvlink_bridge", "nvlink", "nvswitch", "none"]
     span: Count
-    numa: tuple[int, ...] = ()
+    numa: tuple[Annotated[int, Field(ge=0)], ...] = ()
+
+    @model_validator(mode="after")
+    def _numa_of_all(self) -> Self:
+        if self.numa and len(self.numa) != max(self.counts):
+            raise ValueError(f"'numa' names {len(self.numa)} GPUs, 'counts' up to {max(self.counts)}")
+        return self
 
     def groups(self, count: int) -> tuple[tuple[int, ...], ...]:
         """Indexes of the GPUs that are linked directly: bridged pairs, one mesh, or all behind NVSwitch."""
@@ -117,7 +124,16 @@ class Server(Entry):
     gpus: Annotated[tuple[GpuOption, ...], _sourced]
     dimms: Annotated[Dimms | None, _sourced] = None
     psu: Annotated[Psu | None, _sourced] = None
-    base_power_w: Annotated[int | None, _sourced] = None
+    base_power_w: Annotated[Count | None, _sourced] = None
+
+    @field_validator("ports")
+    @classmethod
+    def _interfaces_differ(cls, ports: dict[str, ServerPort]) -> dict[str, ServerPort]:
+        names = [port.interface for port in ports.values()]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two ports are called '{twice[0]}' by the operating system")
+        return ports
 
     @property
     def numa_nodes(self) -> int:

@@ -26,6 +26,37 @@ def test_a_fact_without_a_source_is_refused(name: str) -> None:
         TypeAdapter(kind).validate_python(entry)
 
 
+def _change(data: Any, path: tuple[str | int, ...], value: Any) -> None:
+    for step in path[:-1]:
+        data = data[step]
+    data[path[-1]] = value
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "path", "value"),
+    [
+        ("servers", "r760xa", ("ports", "value", "ocp1", "interface"), "a b"),
+        ("servers", "r760xa", ("ports", "value", "ocp1", "interface"), "longer-than-linux-takes"),
+        ("servers", "r760xa", ("ports", "value", "ocp1", "interface"), "ocp2"),
+        ("servers", "r760xa", ("ports", "value", "ocp1", "speed_gbps"), 0),
+        ("servers", "r760xa", ("gpus", "value", 0, "numa"), [0, 0]),
+        ("servers", "r760xa", ("gpus", "value", 0, "numa"), [0, 0, 1, -1]),
+        ("servers", "r760xa", ("base_power_w", "value"), -500),
+        ("models", "nemo-gpt-5b", ("memory_gb", "value"), float("inf")),
+        ("models", "nemo-gpt-5b", ("load", "value", "p95_ms"), float("nan")),
+    ],
+)
+def test_an_entry_that_no_machine_can_be_is_refused(
+    name: str, key: str, path: tuple[str | int, ...], value: Any
+) -> None:
+    """Users write entries of their own: what would break later, at a machine, is told when it is read."""
+    entry = yaml.safe_load((catalog.FOLDER / f"{name}.yml").read_text(encoding="utf-8"))[key]
+    TypeAdapter(catalog.KINDS[name]).validate_python(entry)
+    _change(entry, path, value)
+    with pytest.raises(ValidationError):
+        TypeAdapter(catalog.KINDS[name]).validate_python(entry)
+
+
 def test_the_largest_model_of_each_server_is_table_3s() -> None:
     largest = {
         profile: server.gpus[0].span * catalog.builtin().gpus[server.gpus[0].product].memory_gb
