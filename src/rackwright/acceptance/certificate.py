@@ -53,10 +53,17 @@ class ModelReport:
         bandwidth = promise.gpu.memory_bandwidth_gbs
         return self.raw["bytes_a_step"] / (bandwidth * 1e9) * 1e3 if bandwidth else None
 
+    def places(self) -> int:
+        """Places for sequences of the smallest setting that has the design's concurrency."""
+        enough = [
+            one.settings.places for one in self.points if one.settings.places >= self.design.load.concurrency
+        ]
+        return min(enough, default=self.at_design.settings.places)
+
     def memory_gb(self) -> float | None:
-        """GPU memory of one instance with 16 places, whatever the load: it is all taken at the start."""
-        alone = [one for one in self.points if one.settings == self.at_design.settings]
-        return max((one.gpu_memory_gb for one in alone if one.gpu_memory_gb is not None), default=None)
+        """GPU memory with so many places, whatever the load: it is all taken at the start."""
+        alike = [one.gpu_memory_gb for one in self.points if one.settings.places == self.places()]
+        return max((used for used in alike if used is not None), default=None)
 
     def wave(self) -> float:
         """Inferences a second of the loop without Triton, at the batch of ``alike``."""
@@ -136,7 +143,7 @@ def _memory(report: ModelReport) -> Outcome:
     target, promised, used = f"GPT {report.size}", report.design.memory_gb, report.memory_gb()
     if used is None:
         return Outcome("gpt.memory", target, "not measured", "nvidia-smi gave no samples")
-    said = f"{used:.2f} GB; the design: {promised} GB ({used / promised:.3f})"
+    said = f"{used:.2f} GB with {report.places()} places; the design: {promised} GB ({used / promised:.3f})"
     if report.raw["parameters"] < 1e9:
         return Outcome("gpt.memory", target, "not measured",
                        said + "; not judged: the design names it an exception to its own rule, most of it is what "
@@ -177,6 +184,7 @@ def table(promise: Promise, reports: Sequence[ModelReport]) -> list[dict[str, An
                 },
                 "measured": {
                     "gpu_memory_gb": report.memory_gb(),
+                    "places": report.places(),
                     "at_design_concurrency": point.to_dict(),
                     "clients_as_batch": report.alike.to_dict(),
                     "batch_kept_full": report.full.to_dict(),

@@ -67,9 +67,7 @@ def accept(promise: Promise, plan: Plan, host: str, say: Say = print) -> Certifi
     found, measured = rates(promise, before, raw, plan.seconds)
     outcomes += measured
     reports: list[ModelReport] = []
-    version = "not started"
     if plan.installed is not None:
-        version = triton_version(plan.installed)
         for size in plan.models:
             say(f"GPT {size}")
             design = designs(promise.catalogue)[size]
@@ -84,7 +82,7 @@ def accept(promise: Promise, plan: Plan, host: str, say: Say = print) -> Certifi
     outcomes += [kernel(raw), *after_load(before, after)]
     certificate = Certificate(
         promise, host, started, time.monotonic() - began, before.driver, str(found.get("torch", "unknown")),
-        version, plan.tokens, tuple(outcomes), tuple(reports), notes(promise, plan, reports),
+        triton_version(raw), plan.tokens, tuple(outcomes), tuple(reports), notes(promise, plan, reports),
         tuple(sorted(path.name for path in raw.iterdir() if path.is_file())),
     )  # fmt: skip
     write(certificate, plan.output, before)
@@ -219,15 +217,13 @@ def after_load(before: Inventory, after: Inventory) -> list[Outcome]:
     ]  # fmt: skip
 
 
-def triton_version(installed: Installation) -> str:
-    """What the server says of itself."""
-    try:
-        done = subprocess.run([str(installed.root / "bin" / "tritonserver"), "--help"], capture_output=True,
-                              text=True, timeout=60, env=installed.environment(0), check=False)  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    found = re.search(r"(\d+\.\d+\.\d+)", done.stdout + done.stderr)
-    return found[1] if found else "2.x"
+def triton_version(raw: Path) -> str:
+    """What the servers' logs say of themselves."""
+    for log in sorted(raw.glob("triton-*.log")):
+        found = re.search(r"server_version\s*\|\s*(\S+)", log.read_text(encoding="utf-8", errors="replace"))
+        if found:
+            return found[1]
+    return "not started"
 
 
 def model(

@@ -54,6 +54,11 @@ class Settings:
     context: int = 128
 
     @property
+    def places(self) -> int:
+        """Sequences that all copies together work on at once."""
+        return self.instances * self.slots
+
+    @property
     def label(self) -> str:
         """For tables and plots."""
         return f"{self.instances} x {self.slots}"

@@ -22,6 +22,7 @@ COMMANDS = (
     "rollout",
     "rehearse",
     "lab",
+    "accept",
     "bundle",
     "report",
     "doctor",

@@ -94,6 +94,9 @@ def test_slower_than_the_design_fails(promise: Promise) -> None:
 def test_memory_is_judged_but_for_the_design_s_own_exception(promise: Promise) -> None:
     more = tuple(dataclasses.replace(one, gpu_memory_gb=47.0) for one in report().points)
     assert failed(promise, report(points=more, at_design=more[2])) == {"gpt.memory"}
+    # A setting with fewer places than the design's concurrency of 16 isn't compared with it.
+    fewer = dataclasses.replace(measured("20b", 4, 12.0, 330.0, Settings(1, 4)), gpu_memory_gb=20.0)
+    assert report(points=(*report().points, fewer)).memory_gb() == 43.0
     [memory] = [one for one in judge(promise, report("345m")) if one.id == "gpt.memory"]
     assert memory.result == "not measured"
     assert "exception" in memory.evidence
