@@ -75,6 +75,10 @@ class Document:
         for number, step in enumerate(path):
             below = _child(node, step)
             if below is None:
+                # A fact of a catalogue is written as {value: …, source: …}; paths leave 'value' out.
+                fact = _child(node, "value")
+                below = _child(fact[1], step) if fact else None
+            if below is None:
                 # Not there: its parent's key says best what lacks it.
                 return self._place(key_node or node) if number else Mark(self.file, 1, 1)
             key_node, node = below

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rackwright import catalog
 from rackwright.intent import schema
+from rackwright.intent.own_catalogue import load_catalogue
 
 
 @pytest.mark.parametrize("name", ["servers", "gpus", "nics", "switches", "models"])
@@ -55,6 +57,18 @@ def test_an_entry_that_no_machine_can_be_is_refused(
     _change(entry, path, value)
     with pytest.raises(ValidationError):
         TypeAdapter(catalog.KINDS[name]).validate_python(entry)
+
+
+def test_a_fault_within_a_fact_is_told_at_its_line(tmp_path: Path) -> None:
+    site = tmp_path / "site.yml"
+    site.write_text("plugin: rackwright_site\n", encoding="utf-8")
+    own = tmp_path / "catalog" / "servers.yml"
+    own.parent.mkdir()
+    text = (catalog.FOLDER / "servers.yml").read_text(encoding="utf-8")
+    own.write_text(text.replace("interface: eno2", "interface: ENO 2", 1), encoding="utf-8")
+    _, (finding,) = load_catalogue(site, tmp_path)
+    assert finding.line == 1 + text[: text.index("interface: eno2")].count("\n")
+    assert finding.column == 1 + own.read_text(encoding="utf-8").splitlines()[finding.line - 1].index("ENO 2")
 
 
 def test_the_largest_model_of_each_server_is_table_3s() -> None:
