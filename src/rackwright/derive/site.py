@@ -233,9 +233,9 @@ def derive_cables(intent: schema.SiteFile, catalogue: Catalogue) -> tuple[Cable,
                 cables.append(_cable(CableEnd(server.name, name), CableEnd(port.switch, port.port), speed))
     for link in intent.interconnects:
         one, other = link.switches
-        for name in link.ports:
-            speed = min(speeds[one][name], speeds[other][name])
-            cables.append(_cable(CableEnd(one, name), CableEnd(other, name), speed))
+        for near, far in link.ends():
+            speed = min(speeds[one][near], speeds[other][far])
+            cables.append(_cable(CableEnd(one, near), CableEnd(other, far), speed))
     return tuple(sorted(cables, key=lambda c: (_end(c.a), _end(c.b))))
 
 

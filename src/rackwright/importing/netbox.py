@@ -50,7 +50,10 @@ class Machine:
 
 @dataclass
 class NetboxSite:
-    """A site as far as NetBox knows it. ``networks``: CIDR and VLAN by purpose; ``racks``: units by name."""
+    """A site as far as NetBox knows it. ``networks``: CIDR and VLAN by purpose; ``racks``: units by name.
+
+    ``interconnects``: each cable's port of the first and of the second switch, by the pair of names.
+    """
 
     name: str
     domain: str | None
@@ -58,7 +61,7 @@ class NetboxSite:
     racks: dict[str, int]
     switches: list[Machine]
     servers: list[Machine]
-    interconnects: dict[tuple[str, str], list[str]]
+    interconnects: dict[tuple[str, str], list[tuple[str, str]]]
 
 
 def site_of(export: Export, catalogue: Catalogue) -> NetboxSite:
@@ -195,7 +198,7 @@ def _ports(
     servers: Mapping[str, Machine],
     switches: Mapping[str, Machine],
     catalogue: Catalogue,
-) -> dict[tuple[str, str], list[str]]:
+) -> dict[tuple[str, str], list[tuple[str, str]]]:
     """Fill the servers' ports; what connects two switches is returned: ports by the pair of names."""
     for item in export.items["interfaces"]:
         server = servers.get(names.get(name_of(item.get("device")), ""))
@@ -214,7 +217,7 @@ def _ports(
             server.bmc_mac = address
         elif what in catalogue.servers[server.key].ports:
             server.ports.setdefault(what, Port()).mac = address
-    between: dict[tuple[str, str], list[str]] = defaultdict(list)
+    between: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for one, other in pairs(export):
         ends = [(names.get(device, ""), port) for device, port in (one, other)]
         ends.sort(key=lambda end: end[0] in switches)
@@ -236,7 +239,7 @@ def _ports(
                 export.fault(
                     "interfaces", f"{near}.{near_port}", message, "left out; call it ocp1, ocp2, lom1 …"
                 )
-    return {pair: sorted(ports, key=_number) for pair, ports in sorted(between.items())}
+    return {pair: sorted(ports, key=lambda ends: _number(ends[0])) for pair, ports in sorted(between.items())}
 
 
 def _unknown(export: Export, switch: str, port: str) -> None:
@@ -246,7 +249,7 @@ def _unknown(export: Export, switch: str, port: str) -> None:
 
 def _between(
     export: Export,
-    between: dict[tuple[str, str], list[str]],
+    between: dict[tuple[str, str], list[tuple[str, str]]],
     one: tuple[str, str],
     other: tuple[str, str],
     catalogue: Catalogue,
@@ -255,12 +258,9 @@ def _between(
     near = switch_port(one[1], catalogue.switches[switches[one[0]].key].speeds())
     if near is None:
         _unknown(export, *one)
-    elif near != other[1]:
-        message = f"{one[0]} {near} is connected to {other[0]} {other[1]}"
-        hint = "left out; between two switches Rackwright takes the same port at both ends"
-        export.fault("cables", f"{one[0]}.{near}", message, hint)
     else:
-        between[min(one[0], other[0]), max(one[0], other[0])].append(near)
+        (first, first_port), (second, second_port) = sorted(((one[0], near), other))
+        between[first, second].append((first_port, second_port))
 
 
 def _number(port: str) -> list[int]:

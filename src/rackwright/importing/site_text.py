@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from rackwright.importing.edit import is_plain
 from rackwright.importing.netbox import Machine, NetboxSite
@@ -53,15 +53,21 @@ def _lines(site: NetboxSite, release: str) -> Iterator[str]:
             yield "  - " + flow(_switch(switch))
     if site.interconnects:
         yield ""
-        yield "interconnects:              # the same port at both ends"
-        for (one, other), ports in site.interconnects.items():
-            yield f"  - {{switches: [{scalar(one)}, {scalar(other)}], ports: [{', '.join(map(scalar, ports))}]}}"
+        yield "interconnects:              # the same port at both ends, where there are no far_ports"
+        for pair, cables in site.interconnects.items():
+            near, far = _listed(end for end, _ in cables), _listed(end for _, end in cables)
+            others = "" if near == far else f", far_ports: {far}"
+            yield f"  - {{switches: {_listed(pair)}, ports: {near}{others}}}"
     yield ""
     yield "servers:"
     for number, server in enumerate(site.servers):
         if number:
             yield ""
         yield from _server(server)
+
+
+def _listed(values: Iterable[str]) -> str:
+    return f"[{', '.join(map(scalar, values))}]"
 
 
 def _missing(site: NetboxSite) -> list[str]:

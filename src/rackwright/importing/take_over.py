@@ -76,6 +76,8 @@ def plan(site: Path, listed: Path, in_order: bool = False) -> Plan:
                     made.fault(row.line, f"{server.name} has no '{path[-1]}' in the site file", hint)
                 continue
             wanted.append((row, server, at, value))
+            if at in document.filled:
+                cells.setdefault(server.name, {})[_column(path)] = value
             origin = document.origins.get(server.path)
             if origin is None:
                 continue
@@ -174,7 +176,7 @@ def _changes(
 ) -> list[Change]:
     edits: dict[str, list[Edit]] = defaultdict(list)
     for _, server, at, value in wanted:
-        if server.path in document.origins:
+        if server.path in document.origins or at in document.filled:
             continue
         mark = document.mark(at)
         edits[mark.file].append(Edit(mark.line, mark.column, value))

@@ -30,13 +30,13 @@ class Mark:
 class Origin:
     """Where an item comes from that a range stands for: the range's path, and the item's name in words.
 
-    ``renamed`` gives the range's names of fields that are called otherwise there; ``marks`` the places of
-    what comes from another file, by the path within the item.
+    ``renamed`` gives the range's paths of what is called otherwise there; ``marks`` the places of what
+    stands elsewhere, in another file or at a key; both by the path within the item.
     """
 
     path: Path_
     name: str
-    renamed: Mapping[str, str]
+    renamed: Mapping[Path_, Path_]
     marks: Mapping[Path_, Mark] = field(default_factory=dict)
 
 
@@ -48,6 +48,7 @@ class Document:
     mean what they look like; only an empty value and ``null`` are None. A path is made of mapping keys and
     list indexes; its place is looked up in ``root``, YAML's own tree, when somebody asks for it. What a
     range stands for has its place by ``origins``; ``of_range`` names the machine of findings there.
+    ``filled`` are the places of values that another file brought into an item that stands by itself.
     """
 
     file: str = ""
@@ -55,7 +56,10 @@ class Document:
     root: yaml.MappingNode | None = None
     origins: dict[Path_, Origin] = field(default_factory=dict)
     of_range: dict[Finding, str] = field(default_factory=dict)
+    filled: dict[Path_, Mark] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    # Places within ranges: thousands of machines share each.
+    _shared: dict[tuple[Path_, bool], Mark] = field(default_factory=dict)
 
     def mark(self, path: Path_, *, key: bool = False) -> Mark:
         """The place of a path's value (or key); of what encloses it where the file has no such path."""
@@ -65,9 +69,15 @@ class Document:
             for end in range(len(inner), 0, -1):
                 if inner[:end] in origin.marks:
                     return origin.marks[inner[:end]]
-            if inner and isinstance(inner[0], str):
-                inner = (origin.renamed.get(inner[0], inner[0]), *inner[1:])
-            return self.mark((*origin.path, *inner), key=key)
+                if inner[:end] in origin.renamed:
+                    inner = (*origin.renamed[inner[:end]], *inner[end:])
+                    break
+            within = (*origin.path, *inner), key
+            if within not in self._shared:
+                self._shared[within] = self.mark(within[0], key=key)
+            return self._shared[within]
+        if path in self.filled and not key:
+            return self.filled[path]
         node: yaml.Node | None = self.root
         if node is None:
             return Mark(self.file, 1, 1)

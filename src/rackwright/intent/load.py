@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,8 +15,10 @@ from rackwright.errors import Finding
 from rackwright.intent import schema
 from rackwright.intent.document import Document, Path_, read_document
 from rackwright.intent.explain import findings_of
+from rackwright.intent.hardware_csv import Hardware
 from rackwright.intent.own_catalogue import load_catalogue
-from rackwright.intent.ranges import TARGETS, Expansion, hardware_of
+from rackwright.intent.ranges import TARGETS, Expansion
+from rackwright.intent.shipped import fill, hardware_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -26,7 +28,7 @@ class Intent:
     """What parsed of a site.
 
     Lists pair each item with its path; ``broken`` names the sections of which something didn't parse;
-    ``file`` is the whole, where all of it parsed.
+    ``file`` is the whole, where all of it parsed; ``hardware`` the hardware file, where there is one.
     """
 
     document: Document
@@ -48,6 +50,7 @@ class Intent:
     storage: schema.Storage | None = None
     waivers: list[tuple[Path_, schema.Waiver]] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
+    hardware: Hardware | None = None
 
 
 def load_intent(path: Path) -> tuple[Intent, list[Finding]]:
@@ -71,19 +74,23 @@ def load_intent(path: Path) -> tuple[Intent, list[Finding]]:
         }
         findings += _parse(part, schema.RackFile, rest, context)[1]
         document.absorb(part, sections)
-    findings += _write_out(document, path, context)
+    hardware, faults = hardware_of(document, path, shown(path))
+    findings += faults
+    if hardware is not None:
+        fill(document, hardware)
+    findings += _write_out(document, hardware, context)
     # The ranges have been looked at one by one.
     single = {k: v for k, v in document.data.items() if k not in TARGETS or not isinstance(v, list)}
     whole, faults = _parse(document, schema.SiteFile, single, context)
     findings += [*faults, *document.findings]
     errors = [finding for finding in findings if finding.severity == "error"]
     if whole is not None and not errors:
-        return _complete(document, catalogue, whole), findings
+        return replace(_complete(document, catalogue, whole), hardware=hardware), findings
     broken = {section for finding in errors for section in _sections(finding)}
     if set(document.data) - set(schema.SiteFile.model_fields):
         # An unknown section may be a misspelt one: don't judge by its absence.
         broken |= set(schema.SiteFile.model_fields) - set(document.data)
-    return _salvage(document, catalogue, broken, context), findings
+    return replace(_salvage(document, catalogue, broken, context), hardware=hardware), findings
 
 
 def rack_files(path: Path) -> list[Path]:
@@ -117,9 +124,9 @@ def _parse(
         return None, findings_of(document, error.errors(), grammar, at)
 
 
-def _write_out(document: Document, path: Path, context: Mapping[str, Any]) -> list[Finding]:
+def _write_out(document: Document, hardware: Hardware | None, context: Mapping[str, Any]) -> list[Finding]:
     """Add to the document's lists what its ranges stand for."""
-    hardware, findings = hardware_of(document, path, shown(path))
+    findings: list[Finding] = []
     expansion = Expansion(document, hardware)
     ranges: tuple[tuple[str, type[BaseModel], Callable[[Path_, Any], None]], ...] = (
         ("rack_ranges", schema.RackRange, expansion.racks),

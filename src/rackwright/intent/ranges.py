@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rackwright.errors import Finding
 from rackwright.intent.document import Document, Mark, Origin, Path_
 from rackwright.intent.explain import did_you_mean
 from rackwright.intent.fields import FieldError
-from rackwright.intent.hardware_csv import BMC_MAC, SERVICE_TAG, Hardware, read_hardware
+from rackwright.intent.hardware_csv import BMC_MAC, SERVICE_TAG, Hardware
 from rackwright.intent.schema_ranges import AddressSeries, MacSeries, RackRange, ServerRange, SwitchRange
 from rackwright.intent.series import address_after, filled, has_placeholder, mac_after, series, tag_after
+from rackwright.intent.shipped import RULE, Cells
 
-RULE = "range"
 #: Section of ranges → the sections that it adds to.
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "rack_ranges": ("racks",),
     "switch_ranges": ("switches", "interconnects"),
     "server_ranges": ("servers",),
 }
-_RENAMED = {"name": "names", "rack": "racks", "unit": "units"}
-_LINKS = {"switches": "names", "ports": "interlinks"}
+_PLACE = ("name", "rack", "unit")
+_RENAMED: Mapping[Path_, Path_] = {(key,): (f"{key}s",) for key in _PLACE}
+_LINKS: Mapping[Path_, Path_] = {("switches",): ("names",), ("ports",): ("interlinks",)}
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class _Range:
     path: Path_
     findings: list[Finding] = field(default_factory=list)
 
-    def fault(self, where: Path_, message: str, hint: str) -> None:
-        self.findings.append(self.document.finding(RULE, (*self.path, *where), message, hint))
+    def fault(self, where: Path_, message: str, hint: str, *, key: bool = False) -> None:
+        self.findings.append(self.document.finding(RULE, (*self.path, *where), message, hint, key=key))
 
-    def series(self, where: Path_, text: str) -> list[str]:
+    def series(self, where: Path_, text: str, *, key: bool = False) -> list[str]:
         """A field's series; empty, with a finding, where it is none."""
         try:
             return series(text)
         except FieldError as error:
-            self.fault(where, str(error), error.hint)
+            self.fault(where, str(error), error.hint, key=key)
             return []
 
     def spots(self, names: str, racks: str, units: Sequence[int]) -> list[Spot]:
@@ -108,14 +108,29 @@ class _Range:
     def text(self, where: Path_, text: str, spots: Sequence[Spot]) -> list[str]:
         """A text field's value for each machine; empty, with a finding, where it doesn't fit."""
         choices = self.series(where, text)
-        each = 1 + max(spot.slot for spot in spots)
-        if len(choices) not in (0, 1, each, len(spots)):
-            message = (
-                f"'{text}' gives {len(choices)} values for {each} servers of a rack, {len(spots)} in all"
-            )
-            self.fault(where, message, f"give one, {each} or {len(spots)}")
+        each, racks = 1 + max(spot.slot for spot in spots), 1 + max(spot.rack for spot in spots)
+        if len(choices) not in (0, 1, each, racks, len(spots)):
+            message = f"'{text}' gives {len(choices)} values for {racks} racks of {each}, {len(spots)} in all"
+            fitting = ["one", *(str(n) for n in dict.fromkeys((each, racks, len(spots))) if n > 1)]
+            self.fault(where, message, " or ".join(f"give {', '.join(fitting)}".rsplit(", ", 1)))
             return []
+        if len(choices) == racks != each:
+            return [filled(choices[spot.rack], spot.values) for spot in spots]
         return [filled(choices[spot.number % len(choices)], spot.values) for spot in spots] if choices else []
+
+    def keyed(self, where: Path_, given: Mapping[str, str]) -> tuple[dict[str, str], dict[Path_, Path_]]:
+        """A block whose keys may be series, written out; and the path of the series by that of each key."""
+        values: dict[str, str] = {}
+        paths: dict[Path_, Path_] = {}
+        for text, value in given.items():
+            for key in self.series((*where, text), text, key=True):
+                if key in values:
+                    hint = "leave it out of one of the two"
+                    self.fault((*where, text), f"'{key}' is stated twice", hint, key=True)
+                    return values, paths
+                values[key] = value
+                paths[*where, key] = (*where, text)
+        return values, paths
 
     def addresses(self, where: Path_, given: AddressSeries, spots: Sequence[Spot]) -> list[str]:
         """An address for each machine."""
@@ -167,7 +182,7 @@ class Expansion:
                 where.fault(("names",), "a rack's name depends on nothing else", "write it as r{01..32}")
                 break
             item = {"name": name, "units": entry.units, "power_w": entry.power_w}
-            self._add("racks", _without_none(item), Origin(path, name, {"name": "names"}))
+            self._add("racks", _without_none(item), Origin(path, name, _RENAMED))
         self.findings += where.findings
 
     def switches(self, path: Path_, entry: SwitchRange) -> None:
@@ -178,22 +193,44 @@ class Expansion:
         if entry.interlinks and len(entry.units) % 2:
             message = f"interlinks need pairs of switches, but there are {len(entry.units)} in each rack"
             where.fault(("interlinks",), message, "leave them out, or state an even number of units")
+        breakouts, parted = where.keyed(("breakouts",), entry.breakouts)
+        far = {
+            (port, key): where.text(("uplinks", port, key), getattr(link, key), spots) if spots else []
+            for port, link in entry.uplinks.items()
+            for key in ("switch", "port")
+        }
         self.findings += where.findings
         if where.findings:
             return
+        renamed = {**_RENAMED, **parted}
         for spot, address in zip(spots, addresses, strict=True):
             item = {
                 **_placed(spot),
                 "product": entry.product,
                 "address": address,
-                "breakouts": dict(entry.breakouts),
+                "breakouts": breakouts,
             }
-            self._add("switches", item, Origin(path, spot.values["name"], _RENAMED))
+            self._add("switches", item, Origin(path, spot.values["name"], renamed))
         if entry.interlinks:
             for one, other in zip(spots[::2], spots[1::2], strict=True):
                 names = [one.values["name"], other.values["name"]]
                 link = {"switches": names, "ports": list(entry.interlinks)}
                 self._add("interconnects", link, Origin(path, " - ".join(names), _LINKS))
+        for port in entry.uplinks:
+            marks = self._uplink_marks((*path, "uplinks", port))
+            for spot, switch, end in zip(spots, far[port, "switch"], far[port, "port"], strict=True):
+                names = [spot.values["name"], switch]
+                link = {"switches": names, "ports": [port], "far_ports": [end]}
+                self._add("interconnects", link, Origin(path, " - ".join(names), _LINKS, marks))
+
+    def _uplink_marks(self, at: Path_) -> dict[Path_, Mark]:
+        """The places of an uplink's two ends: its own port is a key."""
+        mark = self._document.mark
+        return {
+            ("ports", 0): mark(at, key=True),
+            ("far_ports", 0): mark((*at, "port")),
+            ("switches", 1): mark((*at, "switch")),
+        }
 
     def servers(self, path: Path_, entry: ServerRange) -> None:
         """Add the servers of a range."""
@@ -242,7 +279,7 @@ class Expansion:
         columns: Mapping[Path_, list[str]],
         shipped: Mapping[Path_, str],
     ) -> None:
-        name, marks = spot.values["name"], _Cells(self._hardware, spot.values["name"], shipped)
+        name, marks = spot.values["name"], Cells(self._hardware, spot.values["name"], shipped)
         item: dict[str, Any] = {
             **_placed(spot),
             "profile": entry.profile,
@@ -302,40 +339,6 @@ class Expansion:
             items.append(item)
 
 
-class _Cells(Mapping[Path_, Mark]):
-    """The places of a server's cells in the hardware file, looked up when somebody asks."""
-
-    def __init__(self, hardware: Hardware | None, name: str, columns: Mapping[Path_, str]) -> None:
-        self._hardware, self._name, self._columns = hardware, name, columns
-
-    def __getitem__(self, path: Path_) -> Mark:
-        if self._hardware is None:
-            raise KeyError(path)
-        return self._hardware.mark(self._name, self._columns[path])
-
-    def __iter__(self) -> Iterator[Path_]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
-
-
-def hardware_of(document: Document, site_file: Path, shown: str) -> tuple[Hardware | None, list[Finding]]:
-    """The hardware file that a site names; None, with a finding, where it isn't there."""
-    name = document.data.get("hardware")
-    if not isinstance(name, str):
-        return None, []
-    path = site_file.parent / name
-    if not path.is_file():
-        there = sorted(file.name for file in site_file.parent.glob("*.csv"))
-        message = f"there is no file '{name}' beside the site file"
-        like = did_you_mean(name, there).partition("known here")[0]
-        hint = like or "make it from the factory's list: rackwright import csv LIST SITE --write"
-        return None, [document.finding(RULE, ("hardware",), message, hint)]
-    hardware = read_hardware(path, str(Path(shown).parent / name))
-    return hardware, list(hardware.findings)
-
-
 def gathered(document: Document, findings: Iterable[Finding]) -> list[Finding]:
     """What one rule says of many machines at one place of a range, as one finding: the first, and how many more."""
     first: dict[tuple[str, str, int, int], tuple[Finding, list[str]]] = {}
@@ -357,7 +360,7 @@ def gathered(document: Document, findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _placed(spot: Spot) -> dict[str, Any]:
-    return {key: spot.values[key] for key in _RENAMED}
+    return {key: spot.values[key] for key in _PLACE}
 
 
 def _put(item: dict[str, Any], path: Path_, value: Any) -> None:

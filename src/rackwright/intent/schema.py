@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from rackwright.intent.document import Path_
 from rackwright.intent.fields import (
     AddressRange,
     Breakout,
@@ -169,8 +170,23 @@ class Interconnect(Strict):
 
     switches: tuple[Name, Name] = Field(description="The two switches' names.")
     ports: tuple[str, ...] = Field(
-        min_length=1, description="The ports that are connected: the same at both ends."
+        min_length=1,
+        description="The first one's ports; the same at both ends unless far_ports says otherwise.",
     )
+    far_ports: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="The second one's ports, in the order of ports, where they are others.",
+    )
+
+    def ends(self) -> tuple[tuple[str, str], ...]:
+        """Each cable as its port of the first switch and its port of the second."""
+        return tuple(zip(self.ports, self.ports if self.far_ports is None else self.far_ports, strict=False))
+
+    def places(self, cable: int) -> tuple[Path_, Path_]:
+        """Where the two ports of a cable are stated within the entry: the same place where one text is both."""
+        near: Path_ = ("ports", cable)
+        return near, near if self.far_ports is None else ("far_ports", cable)
 
 
 class Bmc(Strict):
@@ -293,7 +309,7 @@ class SiteFile(Strict):
     hardware: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.csv$",
-        description="A CSV file beside the site file with the service tags and MAC addresses of servers in ranges: "
+        description="A CSV file beside the site file with the service tags and MAC addresses that it leaves out: "
         "columns name, service_tag, bmc_mac, and one for each port (lom1, ocp1, ocp2 …).",
     )
     serving: Serving | None = Field(

@@ -83,6 +83,17 @@ class RackRange(Strict):
     )
 
 
+class UplinkRange(Strict):
+    """Where a port of each switch of a range goes. Series give one value for each switch of a rack, each rack, or all."""
+
+    switch: str = Field(
+        description="The switch at the other end: spine-1, or spine-{1,3} for each rack's two."
+    )
+    port: str = Field(
+        description="That switch's port: ethernet1/1/{1..32}, or its parts: ethernet1/1/{1..8}:{1..4}."
+    )
+
+
 class SwitchRange(Strict):
     """Switches that are alike, as many in each rack as there are units."""
 
@@ -91,10 +102,15 @@ class SwitchRange(Strict):
     racks: str = Field(description="The racks they stand in, filled one after the other: r{01..32}.")
     units: Units = Field(description="The units that they take in each rack: [41, 42].")
     address: Addresses_ = Field(description="The first one's management address on the oob network.")
-    breakouts: dict[PortName, str] = Field({}, description="As in switches[].")
+    breakouts: dict[str, str] = Field(
+        {}, description="As in switches[]; ports may be a series: ethernet1/1/{1..8}."
+    )
     interlinks: tuple[str, ...] = Field(
         (),
         description="Ports that connect the first with the second switch of each rack, the third with the fourth …",
+    )
+    uplinks: dict[PortName, UplinkRange] = Field(
+        {}, description="Ports that connect each switch with another one's, such as a spine's, and which."
     )
 
 
@@ -108,7 +124,7 @@ class BmcRange(Strict):
 
 
 class PortRange(Strict):
-    """A port of each server of a range. Series here give one value for each server of a rack, or of the range."""
+    """A port of each server of a range. Series here give one value for each server of a rack, each rack, or all."""
 
     mac: Macs | None = Field(
         None, description="The first one's MAC address; left out, from the hardware file."

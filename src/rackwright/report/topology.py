@@ -5,9 +5,9 @@ A site with more servers than fit side by side is drawn by rack (rackwright.repo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from rackwright.derive.model import Node, SiteModel
+from rackwright.derive.model import Cable, Node, SiteModel, Switch
 from rackwright.report import by_rack, svg
 from rackwright.report.looks import buses, colours, gpu_text, network_text, short
 
@@ -16,6 +16,9 @@ GUTTER = 196.0
 BUS_GAP = 44.0
 BOX_HEIGHT = 138.0
 MOST_SIDE_BY_SIDE = 14
+#: From the row of the servers' switches down to that of the switches that join them.
+TIER = 84.0
+TINTS = ("#2a7f9e", "#9a6a2f", "#6d5aa8", "#5d6b79")
 
 
 def topology(model: SiteModel, results: Mapping[str, str]) -> str:
@@ -39,6 +42,10 @@ def topology(model: SiteModel, results: Mapping[str, str]) -> str:
         parts.append(svg.text(0, switch_y + 14, "Switches", 12, font_weight="600"))
         parts.append(svg.text(0, switch_y + 29, f"{len(model.cables)} cables", 10.5, svg.MUTED))
     height = switch_y + 44 if model.switches else top + BOX_HEIGHT + 8
+    leaves, spines = _tiers(model)
+    if spines:
+        parts.append(_spines(model, leaves, spines, switch_y))
+        height += TIER
     about = (
         f"{len(model.nodes)} servers hang on {len(buses(model))} networks drawn as lines above them; "
         f"{len(model.cables)} cables lead to {len(model.switches)} switches below."
@@ -125,27 +132,18 @@ def _gpus(middle: float, y: float, count: int) -> str:
 def _cables(model: SiteModel, left: Mapping[str, float], width: float, bottom: float, switch_y: float) -> str:
     if not model.switches:
         return ""
-    span = (WIDTH - GUTTER) / len(model.switches)
-    wide = min(span - 60, 420.0)
-    tints = ("#2a7f9e", "#9a6a2f", "#6d5aa8", "#5d6b79")
-    at = {s.name: GUTTER + i * span + (span - wide) / 2 for i, s in enumerate(model.switches)}
-    tint = {s.name: tints[i % len(tints)] for i, s in enumerate(model.switches)}
+    switches = _tiers(model)[0]
+    at, wide = _row(switches)
+    tint = {s.name: TINTS[i % len(TINTS)] for i, s in enumerate(switches)}
     parts = []
-    for index, switch in enumerate(model.switches):
+    for index, switch in enumerate(switches):
         plugged = [c for c in model.cables if switch.name in (c.a.device, c.b.device)]
         down = [c for c in plugged if (c.b.device if c.a.device == switch.name else c.a.device) in left]
         for number, cable in enumerate(down):
             node = cable.b if cable.a.device == switch.name else cable.a
-            x1 = left[node.device] + width * (index + 1) / (len(model.switches) + 1)
+            x1 = left[node.device] + width * (index + 1) / (len(switches) + 1)
             x2 = at[switch.name] + wide * (number + 1) / (len(down) + 1)
-            bend = (switch_y - bottom) * 0.55
-            away, towards = bottom + bend, switch_y - bend
-            path = (
-                f"M{x1:.1f} {bottom:.1f} C{x1:.1f} {away:.1f} {x2:.1f} {towards:.1f} {x2:.1f} {switch_y:.1f}"
-            )
-            curve = svg.element(
-                "path", d=path, fill="none", stroke=tint[switch.name], stroke_width=1.3, opacity=0.75
-            )
+            curve = _curve((x1, bottom), (x2, switch_y), tint[switch.name])
             parts.append(
                 svg.titled(curve, f"{node.device} {node.port} to {switch.name}, {cable.speed_gbps} Gb/s")
             )
@@ -153,12 +151,67 @@ def _cables(model: SiteModel, left: Mapping[str, float], width: float, bottom: f
         middle = at[switch.name] + wide / 2
         parts.append(svg.box(at[switch.name], switch_y, wide, 26, svg.SWITCH_FILL, tint[switch.name], 5))
         parts.append(svg.text(middle, switch_y + 17, title, 11, text_anchor="middle"))
+    return "".join(parts) + _beside(model, at, wide, switch_y)
+
+
+def _tiers(model: SiteModel) -> tuple[Sequence[Switch], Sequence[Switch]]:
+    """The servers' switches, and those that join them; all in the first where nothing tells them apart."""
+    spines = by_rack.joining(model)
+    leaves = [switch for switch in model.switches if switch not in spines]
+    return (leaves, spines) if leaves else (model.switches, ())
+
+
+def _row(switches: Sequence[Switch]) -> tuple[dict[str, float], float]:
+    """The left edge of each box of a row, and how wide they are."""
+    span = (WIDTH - GUTTER) / len(switches)
+    wide = max(min(span - 60, 420.0), span / 2)
+    return {s.name: GUTTER + i * span + (span - wide) / 2 for i, s in enumerate(switches)}, wide
+
+
+def _curve(start: tuple[float, float], end: tuple[float, float], colour: str) -> str:
+    (x1, y1), (x2, y2) = start, end
+    bend = (y2 - y1) * 0.55
+    path = f"M{x1:.1f} {y1:.1f} C{x1:.1f} {y1 + bend:.1f} {x2:.1f} {y2 - bend:.1f} {x2:.1f} {y2:.1f}"
+    return svg.element("path", d=path, fill="none", stroke=colour, stroke_width=1.3, opacity=0.75)
+
+
+def _beside(model: SiteModel, at: Mapping[str, float], wide: float, y: float) -> str:
+    """The cables between switches of one row."""
+    parts = []
     between = [c for c in model.cables if c.a.device in at and c.b.device in at]
     for number, cable in enumerate(between):
         one, other = sorted((at[cable.a.device], at[cable.b.device]))
-        y = switch_y + 13 + (number - (len(between) - 1) / 2) * 6
-        link = svg.line(one + wide, y, other, y, svg.SWITCH_EDGE, 2.0)
-        parts.append(
-            svg.titled(link, f"{cable.a.device} {cable.a.port} to {cable.b.device}, {cable.speed_gbps} Gb/s")
-        )
+        level = y + 13 + (number - (len(between) - 1) / 2) * 6
+        link = svg.line(one + wide, level, other, level, svg.SWITCH_EDGE, 2.0)
+        parts.append(svg.titled(link, _said(cable)))
     return "".join(parts)
+
+
+def _said(cable: Cable) -> str:
+    far = cable.b.device if cable.a.port == cable.b.port else f"{cable.b.device} {cable.b.port}"
+    return f"{cable.a.device} {cable.a.port} to {far}, {cable.speed_gbps} Gb/s"
+
+
+def _spines(model: SiteModel, leaves: Sequence[Switch], spines: Sequence[Switch], leaf_y: float) -> str:
+    """The switches that join those of the servers, below these, with the cables to them."""
+    above, leaf_wide = _row(leaves)
+    at, wide = _row(spines)
+    y = leaf_y + TIER
+    parts = []
+    for spine in spines:
+        up = [c for c in model.cables if spine.name in (c.a.device, c.b.device)]
+        up = [c for c in up if (c.a.device in above) != (c.b.device in above)]
+        for number, cable in enumerate(up):
+            leaf = cable.a.device if cable.a.device in above else cable.b.device
+            mine = [c for c in model.cables if leaf in (c.a.device, c.b.device)]
+            mine = [c for c in mine if c.a.device in at or c.b.device in at]
+            x1 = above[leaf] + leaf_wide * (mine.index(cable) + 1) / (len(mine) + 1)
+            x2 = at[spine.name] + wide * (number + 1) / (len(up) + 1)
+            curve = _curve((x1, leaf_y + 26), (x2, y), svg.SWITCH_EDGE)
+            parts.append(svg.titled(curve, _said(cable)))
+        title = f"{spine.name}  {short(spine.product)}  {spine.address}"
+        middle = at[spine.name] + wide / 2
+        parts.append(svg.box(at[spine.name], y, wide, 26, svg.SWITCH_FILL, svg.SWITCH_EDGE, 5))
+        text = svg.text(middle, y + 17, svg.fitted(title, wide - 6, 11), 11, text_anchor="middle")
+        parts.append(svg.titled(text, title))
+    return "".join(parts) + _beside(model, at, wide, y)

@@ -76,11 +76,14 @@ class CableEnds(Rule):
                     message = f"the site has no switch '{switch}'"
                     hint = facts.alike(switch, facts.switch_of) or ADD_SWITCH
                     yield Fault((*at, "switches", index), message, hint)
-            known = [switch for switch in link.switches if switch in facts.switch_of]
-            for place, port in enumerate(link.ports):
-                path = (*at, "ports", place)
-                # The port stands for both ends: one of them is enough to say.
-                yield from [fault for s in known for fault in _known_port(facts, s, port, path)][:1]
+            for place, ports in enumerate(link.ends()):
+                told: dict[Path_, Fault] = {}
+                for switch, port, where in zip(link.switches, ports, link.places(place), strict=True):
+                    if switch in facts.switch_of:
+                        for fault in _known_port(facts, switch, port, (*at, *where)):
+                            # A port may stand for both ends: one of them is enough to say.
+                            told.setdefault(fault.path, fault)
+                yield from told.values()
 
 
 def _known_port(facts: Facts, switch: str, port: str, path: Path_) -> Iterator[Fault]:
@@ -98,6 +101,22 @@ def _known_port(facts: Facts, switch: str, port: str, path: Path_) -> Iterator[F
         return
     ranges = ", ".join(f"{group.names()[0]} to {group.names()[-1]}" for group in product.ports)
     yield Fault(path, f"'{port}' is not a port of {switch} ({product.product})", f"it has {ranges}")
+
+
+class InterconnectEnds(Rule):
+    id = "interconnect-ends"
+    what = "An interconnect names as many ports at the one end as at the other."
+    why = "A cable has two ends."
+    mend = "Complete 'ports' or 'far_ports'; leave far_ports out where the ports are the same."
+    source = NETWORK
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, link in facts.interconnects:
+            if link.far_ports is not None and len(link.ports) != len(link.far_ports):
+                near, far = link.switches
+                message = f"{len(link.ports)} ports of {near}, but {len(link.far_ports)} of {far}"
+                hint = "name for each of 'ports' the one at the other end, in the same order"
+                yield Fault((*at, "far_ports"), message, hint)
 
 
 class InterconnectSelf(Rule):
@@ -273,6 +292,34 @@ def _later(facts: Facts, pair: frozenset[str]) -> Path_:
     return [at for at, switch in facts.switches if switch.name in pair][-1]
 
 
+class LeafUplinks(Rule):
+    id = "leaf-uplinks"
+    severity = "warning"
+    what = "Where switches are cabled to spines, each switch that servers are cabled to has cables to two of them."
+    why = "One cable, one spine or its next software would cut the rack's servers off from all others."
+    mend = "State its cables to a second spine in 'interconnects', or in the range's 'uplinks'."
+    source = NETWORK
+    needs = frozenset({"switches", "servers", "interconnects"})
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        leaves = {port.switch for _, server in facts.servers for port in server.ports.values()}
+        spines: dict[str, set[str]] = {}
+        for _, link in facts.interconnects:
+            for near, far in (link.switches, link.switches[::-1]):
+                if not {near, far} <= facts.switch_of.keys():
+                    # A link with a wrong name may be the missing one.
+                    return
+                if near in leaves and far not in leaves:
+                    spines.setdefault(near, set()).add(far)
+        for at, switch in facts.switches:
+            above = sorted(spines.get(switch.name, ()))
+            if spines and switch.name in leaves and len(above) < 2:
+                message = (
+                    f"{switch.name} is cabled to {f'one spine only, {above[0]}' if above else 'no spine'}"
+                )
+                yield Fault((*at, "name"), message, "cable it to two spines")
+
+
 class SwitchUnused(Rule):
     id = "switch-unused"
     severity = "warning"
@@ -296,6 +343,7 @@ RULES: tuple[type[Rule], ...] = (
     UnknownSwitchProduct,
     CableHalf,
     CableEnds,
+    InterconnectEnds,
     InterconnectSelf,
     PortTwice,
     BondCables,
@@ -303,5 +351,6 @@ RULES: tuple[type[Rule], ...] = (
     LeafInterconnect,
     InterconnectSingle,
     PairAlike,
+    LeafUplinks,
     SwitchUnused,
 )

@@ -238,10 +238,12 @@ class Facts(Intent):
         """The ends at switches: of interconnects first, then of servers' cables."""
         found: list[End] = []
         for at, link in self.interconnects:
-            for place, port in enumerate(link.ports):
-                for switch in dict.fromkeys(link.switches):
-                    owner = f"the link {' - '.join(link.switches)}"
-                    found.append(End((*at, "ports", place), switch, port, owner))
+            owner = f"the link {' - '.join(link.switches)}"
+            for place, ports in enumerate(link.ends()):
+                paths = link.places(place)
+                # One text may be both ends of a cable from a switch to itself.
+                for switch, port, path in dict.fromkeys(zip(link.switches, ports, paths, strict=True)):
+                    found.append(End((*at, *path), switch, port, owner))
         for at, server in self.servers:
             for name, cable in server.ports.items():
                 if cable.switch is not None and cable.port is not None:

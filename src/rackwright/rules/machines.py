@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rackwright.intent.document import Path_
+from rackwright.intent.hardware_csv import NAME
 from rackwright.rules.base import Fault, Rule
 from rackwright.rules.facts import Facts
 from rackwright.rules.names import Unique
@@ -130,6 +131,32 @@ class HeadReachesBmcs(Rule):
                 yield Fault((*at, "addresses"), message, hint, key=True)
 
 
+class HardwareUnused(Rule):
+    id = "hardware-unused"
+    severity = "warning"
+    what = "Each line of the hardware file is of a server of the site."
+    why = "It would silently do nothing: most often the name is misspelt, or the server was forgotten."
+    mend = "Correct the name, add the server, or remove the line."
+    source = IDENTITY
+    needs = frozenset({"servers"})
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        hardware = facts.hardware
+        if hardware is None:
+            return
+        known = {server.name for _, server in facts.servers}
+        unused = [name for name in hardware.rows if name not in known]
+        if not unused:
+            return
+        first, last = unused[0], unused[-1]
+        message = f"the line of '{first}' is of no server of the site" if first else "the line has no name"
+        if len(unused) > 1:
+            ending = f"line {hardware.rows[last][0]} (" + (f"'{last}')" if last else "no name)")
+            message += f"; {len(unused) - 1} more are of none, {'to ' if len(unused) > 2 else ''}{ending}"
+        hint = facts.alike(first, known) or "correct the name, add the server, or remove the line"
+        yield Fault(("hardware",), message, hint, mark=hardware.mark(first, NAME))
+
+
 RULES: tuple[type[Rule], ...] = (
     DuplicateMac,
     MacOfNobody,
@@ -137,4 +164,5 @@ RULES: tuple[type[Rule], ...] = (
     DuplicateServiceTag,
     ServiceTagPlaceholder,
     HeadReachesBmcs,
+    HardwareUnused,
 )

@@ -161,14 +161,15 @@ class InterconnectSpeed(Rule):
     def check(self, facts: Facts) -> Iterator[Fault]:
         for at, link in facts.interconnects:
             one, other = (facts.port_speeds.get(switch, {}) for switch in link.switches)
-            for place, port in enumerate(link.ports):
-                if port in one and port in other and one[port] != other[port]:
-                    message = (
-                        f"{port} has {one[port]} Gbit/s at {link.switches[0]}, "
-                        f"{other[port]} at {link.switches[1]}"
-                    )
-                    path: Path_ = (*at, "ports", place)
-                    yield Fault(path, message, "connect ports of one speed")
+            near, far = link.switches
+            for place, (port, end) in enumerate(link.ends()):
+                if port not in one or end not in other or one[port] == other[end]:
+                    continue
+                message = f"{near} {port} has {one[port]} Gbit/s, {far} {end} has {other[end]}"
+                if link.far_ports is None:
+                    message = f"{port} has {one[port]} Gbit/s at {near}, {other[end]} at {far}"
+                path: Path_ = (*at, *link.places(place)[1])
+                yield Fault(path, message, "connect ports of one speed")
 
 
 class BreakoutKind(Rule):

@@ -85,6 +85,7 @@ CLASSES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("waive[]", schema.Waiver),
     ("rack_ranges[]", schema_ranges.RackRange),
     ("switch_ranges[]", schema_ranges.SwitchRange),
+    ("switch_ranges[].uplinks.<port>", schema_ranges.UplinkRange),
     ("server_ranges[]", schema_ranges.ServerRange),
     ("server_ranges[].bmc", schema_ranges.BmcRange),
     ("server_ranges[].addresses", schema_ranges.AddressRanges),

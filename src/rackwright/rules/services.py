@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rackwright.intent.document import Path_
 from rackwright.rules.base import Fault, Rule
@@ -109,6 +110,30 @@ class NtpName(Rule):
                 yield Fault(("ntp", "upstreams", index), message, "give its address, or state dns.upstreams")
 
 
+class UnknownTimezone(Rule):
+    id = "unknown-timezone"
+    severity = "warning"
+    what = "The time zone is one of the IANA time zone database."
+    why = "The nodes refuse any other, and their installation stops there."
+    mend = "Take the name that timedatectl list-timezones shows, such as Europe/Berlin."
+    source = "operations, time"
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        # A machine without the database can't tell: UTC is in every one.
+        if facts.site is not None and _zone("Etc/UTC") and not _zone(facts.site.timezone):
+            message = f"there is no time zone '{facts.site.timezone}'"
+            yield Fault(("site", "timezone"), message, "timedatectl list-timezones shows all of them")
+
+
+def _zone(name: str) -> bool:
+    """Whether this machine's time zone database has the name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 class OldKey(Rule):
     id = "old-key"
     what = "An authorised key is of a kind that OpenSSH still takes."
@@ -149,6 +174,7 @@ RULES: tuple[type[Rule], ...] = (
     StorageNetworkUnused,
     OwnUpstream,
     NtpName,
+    UnknownTimezone,
     OldKey,
     KeyTwice,
 )

@@ -276,4 +276,115 @@ CABLES = (
     ),
 )
 
-MUTATIONS: tuple[Mutation, ...] = (*PORTS, *CABLES)
+UPLINK = "{switches: [leaf-b, spine-2], ports: [ethernet1/1/56], far_ports: [ethernet1/1/2]}"
+#: The first uplink of the rows site's leaves of rows d to g.
+WIDE = 'ethernet1/1/55: {switch: "spine-{1,2}", port: "ethernet1/1/{13..28}:{1..4}"}'
+
+SPINES = (
+    one(
+        "uplink-to-no-port",
+        "cable-end",
+        UPLINK,
+        UPLINK.replace("[ethernet1/1/2]", "[§ethernet1/1/35]"),
+        "spined",
+    ),
+    one(
+        "uplink-from-no-port",
+        "cable-end",
+        UPLINK,
+        UPLINK.replace("[ethernet1/1/56]", "[§ethernet1/1/57]"),
+        "spined",
+    ),
+    one(
+        "uplink-far-port-twice",
+        "port-twice",
+        UPLINK,
+        UPLINK.replace("[ethernet1/1/2]", "[§ethernet1/1/1]"),
+        "spined",
+    ),
+    one(
+        "uplink-near-port-twice",
+        "port-twice",
+        UPLINK,
+        UPLINK.replace("[ethernet1/1/56]", "[§ethernet1/1/54]"),
+        "spined",
+    ),
+    one(
+        "uplink-of-two-speeds",
+        "interconnect-speed",
+        UPLINK,
+        UPLINK.replace("[ethernet1/1/2]", "[§ethernet1/1/33]"),
+        "spined",
+    ),
+    one(
+        "uplink-to-part-of-whole-port",
+        "breakout-part",
+        UPLINK,
+        UPLINK.replace("[ethernet1/1/2]", "[§ethernet1/1/2:1]"),
+        "spined",
+    ),
+    one(
+        "uplink-ends-missing",
+        "interconnect-ends",
+        UPLINK,
+        UPLINK.replace("[ethernet1/1/56]", "[ethernet1/1/55, ethernet1/1/56]").replace(
+            "[ethernet1/1/2]", "§[ethernet1/1/2]"
+        ),
+        "spined",
+    ).but({"port-twice": "the added port takes the other uplink's cable"}),
+    one("uplink-without-far-ports", "wrong-type", "far_ports: [ethernet1/1/2]", "far_ports: §[]", "spined"),
+    many(
+        "leaf-with-one-spine",
+        "leaf-uplinks",
+        (f"  - {UPLINK}\n", ""),
+        ("- {name: leaf-b", "- {name: §leaf-b"),
+        site="spined",
+    ),
+    one(
+        "rows-uplink-to-no-spine",
+        "cable-end",
+        WIDE,
+        WIDE.replace('"spine-{1,2}"', '§"spine-{1,5}"'),
+        "rows",
+    ).but({"breakout-unused": "the cables of its port go nowhere"}),
+    one(
+        "rows-uplink-from-no-port",
+        "cable-end",
+        WIDE,
+        WIDE.replace("ethernet1/1/55", "§ethernet1/1/57"),
+        "rows",
+    ),
+    one(
+        "rows-uplinks-to-one-port",
+        "port-twice",
+        WIDE,
+        WIDE.replace('"ethernet1/1/{13..28}:{1..4}"', '§"ethernet1/1/13:1"'),
+        "rows",
+    ).but({"breakout-unused": "the other ports have no cable"}),
+    one(
+        "rows-uplinks-too-few",
+        "range",
+        WIDE,
+        WIDE.replace('"ethernet1/1/{13..28}:{1..4}"', '§"ethernet1/1/{13..27}:{1..4}"'),
+        "rows",
+    ),
+    many(
+        "rows-leaves-with-one-spine",
+        "leaf-uplinks",
+        (
+            '      ethernet1/1/56: {switch: "spine-{3,4}", port: "ethernet1/1/29:{1..3}"}\n',
+            "",
+        ),
+        ("- names: leaf-{rack}{a,b}", "- names: §leaf-{rack}{a,b}"),
+        site="rows",
+    ).but({"breakout-unused": "the port of the missing cables"}),
+    one(
+        "rows-breakout-twice",
+        "range",
+        '{"ethernet1/1/{1..29}": 4x100}',
+        '{"ethernet1/1/{1..29}": 4x100, §ethernet1/1/29: 4x100}',
+        "rows",
+    ),
+)
+
+MUTATIONS: tuple[Mutation, ...] = (*PORTS, *CABLES, *SPINES)

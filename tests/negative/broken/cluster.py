@@ -267,6 +267,8 @@ SERVICES = (
     one("dns-asks-itself", "own-upstream", USER, USER + "\n\ndns:\n  upstreams: [§10.40.0.11]"),
     one("dns-asks-the-api", "own-upstream", USER, USER + "\n\ndns:\n  upstreams: [10.40.1.1, §10.40.0.10]"),
     one("time-asks-itself", "own-upstream", USER, USER + "\n\nntp:\n  upstreams: [§10.40.0.11]"),
+    one("time-zone-misspelt", "unknown-timezone", ZONE, "timezone: §Europe/Berln"),
+    one("time-zone-is-a-continent", "unknown-timezone", ZONE, "timezone: §Europe"),
     one("time-by-a-name-nobody-knows", "ntp-name", USER, USER + "\n\nntp:\n  upstreams: [§ntp.example]"),
     one(
         "key-of-an-old-kind",

@@ -166,6 +166,23 @@ RANGES = (
         site="rows",
         files={"hardware.csv": "§server,service_tag\nxe9680-01,CWXSTQ4\n"},
     ),
+    Mutation(
+        "hardware-file-of-another-site",
+        "hardware-unused",
+        (("\nswitches:", "\nhardware: hardware.csv\n\nswitches:"),),
+        files={
+            "hardware.csv": "name,service_tag\nr660-1,BZ4DN14\n§r660-9,CWXSTQ4\nxe9680-7,6DZV194\n,57R11Q4\n"
+        },
+    ),
+    Mutation(
+        "hardware-file-bad-mac",
+        "bad-value",
+        (
+            ("\nswitches:", "\nhardware: hardware.csv\n\nswitches:"),
+            ('ocp1: {mac: "b8:3f:d2:40:0c:01", ', "ocp1: {mac: , "),
+        ),
+        files={"hardware.csv": "name,service_tag,ocp1\nr660-2,2VK3CL4,§b8-3f-d2-40-0c-01\n"},
+    ),
 )
 
 MUTATIONS: tuple[Mutation, ...] = (*SYNTAX, *FIELDS, *CATALOGUE, *RANGES)

@@ -61,10 +61,27 @@ def _two_heads() -> dict[str, str]:
     )
 
 
+def _spined() -> dict[str, str]:
+    """Two spines above the leaves: other ports at the two ends."""
+    spines = "".join(
+        f"  - {{name: spine-{n}, product: s5232f-on, rack: b, unit: {unit}, address: 10.40.3.{address}}}\n"
+        for n, unit, address in ((1, 38, 253), (2, 41, 254))
+    )
+    links = "".join(
+        f"  - {{switches: [leaf-{leaf}, spine-{n}], ports: [ethernet1/1/{54 + n}], far_ports: [ethernet1/1/{far}]}}\n"
+        for leaf, far in (("a", 1), ("b", 2))
+        for n in (1, 2)
+    )
+    pair = "  - {switches: [leaf-a, leaf-b], ports: [ethernet1/1/53, ethernet1/1/54]}\n"
+    beside = "\ninterconnects:"
+    return _with("reference", (beside, spines + beside), (pair, pair + links))
+
+
 MADE: dict[str, Callable[[], dict[str, str]]] = {
     "racked": _racked,
     "stored": _stored,
     "two-heads": _two_heads,
+    "spined": _spined,
 }
 
 

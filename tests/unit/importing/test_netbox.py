@@ -192,9 +192,15 @@ FAULTS: dict[str, tuple[Callable[[netbox_shape.Lists], None], str]] = {
     "half a unit": (_half, "stands at 12.5: half a unit"),
     "a role that says nothing": (_role, "role 'server' says none of"),
     "a machine that is gone": (_gone, "is decommissioning"),
-    "a crossed interconnect": (_crossed, "takes the same port at both ends"),
     "a port that the switch lacks": (_no_port, "has no port 'ethernet1/1/77'"),
 }
+
+
+def test_other_ports_at_the_two_ends_are_taken_over(lists: netbox_shape.Lists, tmp_path: Path) -> None:
+    _crossed(lists)
+    (link,) = taken(tmp_path, save(tmp_path, lists))["interconnects"]
+    assert link["ports"] == ["ethernet1/1/53", "ethernet1/1/54"]
+    assert link["far_ports"] == ["ethernet1/1/53", "ethernet1/1/56"]
 
 
 @pytest.mark.parametrize("case", FAULTS)

@@ -202,3 +202,64 @@ def test_ranges_may_stand_in_a_file_of_racks(rows: Path) -> None:
     assert {**here, "path": ""} == {**rows_site, "path": ""}
     found = faults(rows, ("10.64.19.1", "10.64.39.1"), file="racks/d-to-g.yml")
     assert [where for where, _ in found] == [place(rows, "10.64.39.1", "racks/d-to-g.yml")] * len(found)
+
+
+def test_uplinks_join_every_leaf_with_two_spines() -> None:
+    model = load_site("rows")
+    ends = {(c.a.device, c.a.port): (c.b.device, c.b.port, c.speed_gbps) for c in model.cables}
+    # Four leaves to a port of 400 Gbit/s; the pair of a rack goes to the same ports of different spines.
+    assert ends["leaf-a01a", "ethernet1/1/55"] == ("spine-1", "ethernet1/1/1:1", 100)
+    assert ends["leaf-a01a", "ethernet1/1/56"] == ("spine-3", "ethernet1/1/1:1", 100)
+    assert ends["leaf-a01b", "ethernet1/1/55"] == ("spine-2", "ethernet1/1/1:1", 100)
+    assert ends["leaf-g16b", "ethernet1/1/56"] == ("spine-4", "ethernet1/1/28:4", 100)
+    assert ends["leaf-m3a", "ethernet1/1/55"] == ("spine-1", "ethernet1/1/29:3", 100)
+    above: dict[str, set[str]] = {}
+    for (near, _), (far, _, _) in ends.items():
+        if near.startswith("leaf-") and far.startswith("spine-"):
+            above.setdefault(near, set()).add(far)
+    assert len(above) == 230
+    assert {len(spines) for spines in above.values()} == {2}
+    spine = next(switch for switch in model.switches if switch.name == "spine-2")
+    assert {port.name: port.peer for port in spine.ports}["ethernet1/1/13:2"] == "leaf-d02b:ethernet1/1/55"
+    # 115 leaves in parts of 29 ports, two to the other spine of its rack, and three free ones: 400 and 2 x 10.
+    assert sum(port.peer is not None for port in spine.ports) == 117
+
+
+def test_a_value_for_each_rack(rows: Path) -> None:
+    found = faults(rows, ('port: "ethernet1/1/29:{1..3}"', 'port: "ethernet1/1/29:{1..4}"'))
+    assert [message for _, message in found] == [
+        "'ethernet1/1/29:{1..4}' gives 4 values for 3 racks of 2, 6 in all"
+    ]
+
+
+def test_servers_written_out_singly_get_their_values_from_the_table(rows: Path) -> None:
+    site, table = rows / "site.yml", rows / "hardware.csv"
+    before = load_site("rows").node("r660-1")
+    text = site.read_text(encoding="utf-8")
+    for value in ("1RW0000", '"b0:7b:25:00:00:00"', '"b8:3f:d2:00:00:01"'):
+        text = text.replace(f": {value}", ":", 1)
+    site.write_text(text, encoding="utf-8")
+    assert [f.rule for f in validate(Path("site.yml"))[1]] == ["no-value"] * 3
+    line = "r660-1,1RW0000,b0:7b:25:00:00:00,b0:7b:25:00:00:99,b8:3f:d2:00:00:99,b8:3f:d2:00:00:01\n"
+    table.write_text(table.read_text(encoding="utf-8") + line, encoding="utf-8")
+    # What it states by itself stays: lom1 and ocp1.
+    assert load_site(Path("site.yml")).node("r660-1") == before
+    # A fault of such a value is shown where it stands.
+    found = faults(rows, ("r660-1,1RW0000,b0:7b:25:00:00:00", "r660-1,1RW0000,b0:7b"), file="hardware.csv")
+    number = len(table.read_text(encoding="utf-8").splitlines())
+    assert found == [(f"hardware.csv:{number}:16", "'mac': 'b0:7b' is not a MAC address")]
+
+
+def test_lines_of_nobody_are_one_warning(rows: Path) -> None:
+    table = rows / "hardware.csv"
+    text = table.read_text(encoding="utf-8")
+    lines = len(text.splitlines())
+    cells = ",b0:7b:25:77:00:00,b0:7b:25:77:00:01,b8:3f:d2:77:00:00,b8:3f:d2:77:00:01\n"
+    table.write_text(text + "xe9680-65,7SDF001" + cells, encoding="utf-8")
+    model, (one,) = validate(Path("site.yml"))
+    assert model is not None
+    assert (one.severity, f"{one.file}:{one.line}") == ("warning", f"hardware.csv:{lines + 1}")
+    assert one.message == "the line of 'xe9680-65' is of no server of the site"
+    table.write_text(text + "".join(f"xe9680-{n},7SDF0{n}{cells}" for n in (65, 66, 67)), encoding="utf-8")
+    (one,) = validate(Path("site.yml"))[1]
+    assert one.message.endswith(f"; 2 more are of none, to line {lines + 3} ('xe9680-67')")
