@@ -17,7 +17,7 @@ class AddressOutside(Rule):
     what = "Each address lies in the network that it is stated for: a BMC's on oob, a VIP's on its own."
     why = "Nobody else on that network could reach it."
     mend = "Take an address of the network."
-    source = DESIGN
+    source = "operations, addressing"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         for stated in facts.stated:
@@ -40,7 +40,7 @@ class NetworkNotThere(Rule):
     what = "A server has addresses only on networks that the site has."
     why = "Without the network's length and tag the interface can't be set up."
     mend = "State the network, or remove the address."
-    source = DESIGN
+    source = "operations, addressing"
     needs = frozenset({"networks"})
 
     def check(self, facts: Facts) -> Iterator[Fault]:
@@ -59,7 +59,7 @@ class DuplicateAddress(Rule):
     what = "No address is stated twice."
     why = "Two machines with one address are each unreachable half of the time."
     mend = "Give one of the two another address."
-    source = DESIGN
+    source = "operations, addressing"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         seen: dict[IPv4Address, Stated] = {}
@@ -76,7 +76,7 @@ class AddressInDhcpRange(Rule):
     what = "No stated address lies in a DHCP range."
     why = "A booting server may be given it while its owner uses it."
     mend = "Take an address outside the range, or shorten the range."
-    source = DESIGN
+    source = "operations, DHCP"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         for stated in facts.stated:
@@ -94,7 +94,7 @@ class DhcpRangeOutside(Rule):
     what = "A DHCP range lies within its network."
     why = "dnsmasq refuses to hand out addresses of another network."
     mend = "Take the range from the network."
-    source = DESIGN
+    source = "operations, DHCP"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         for purpose, network in facts.networks.items():
@@ -131,7 +131,7 @@ class DhcpRangeTooSmall(Rule):
     what = "The oob network's DHCP range holds an address for each server that has none of its own there."
     why = "They boot at once after a power cut: those that get no address stay down."
     mend = "Widen the range, or state addresses.oob of the servers."
-    source = DESIGN
+    source = "operations, DHCP"
     needs = frozenset({"servers", "networks"})
 
     def check(self, facts: Facts) -> Iterator[Fault]:
@@ -194,7 +194,7 @@ class AddressInServingRange(Rule):
     what = "Only served models have addresses of vip_range."
     why = "The pod network announces these addresses: whoever else has one is cut off."
     mend = "Take an address outside the range, or shorten the range."
-    source = DESIGN
+    source = "operations, served models"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         if facts.serving is None:
@@ -215,7 +215,7 @@ class ServingRangeTooSmall(Rule):
     what = "vip_range holds an address for each served model."
     why = "A model without an address can't be reached."
     mend = "Widen the range."
-    source = DESIGN
+    source = "operations, served models"
     needs = frozenset({"serving"})
 
     def check(self, facts: Facts) -> Iterator[Fault]:
@@ -233,7 +233,7 @@ class VipOutsideRange(Rule):
     what = "A served model's VIP lies in vip_range."
     why = "The pod network hands out and announces that range only."
     mend = "Take an address of the range, or leave 'vip' out."
-    source = DESIGN
+    source = "operations, served models"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         if facts.serving is None:

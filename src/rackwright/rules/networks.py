@@ -43,7 +43,7 @@ class NetworksOverlap(Rule):
     what = "The site's networks, the pods' and the services' don't overlap."
     why = "A node would send packets for one of them out of the other's interface."
     mend = "Give one of the two another range."
-    source = "chapter 4, networking design"
+    source = "operations, addressing"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         for (path_a, name_a, one), (path_b, name_b, other) in itertools.combinations(ranges(facts), 2):
@@ -104,7 +104,7 @@ class GatewayOutside(Rule):
     what = "A gateway lies in its network and is an address that a host may have."
     why = "Nodes can't reach a router that isn't on their link."
     mend = "Take an address of the network, often the first or the last."
-    source = "chapter 4, networking design"
+    source = "operations, addressing"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         for purpose, network in facts.networks.items():
@@ -135,7 +135,7 @@ class VlanMissing(Rule):
     what = "The external and the storage network have a VLAN tag."
     why = "They share the servers' bonds with others: without a tag their packets can't be told apart."
     mend = "State the tag that the switches use for the network."
-    source = "chapter 4, networking design"
+    source = "operations, VLANs"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         for purpose in TAGGED:
@@ -151,7 +151,7 @@ class VlanUnwanted(Rule):
     what = "The management and the oob network have no VLAN tag."
     why = "A server that boots for the first time knows no tags: these two reach it untagged."
     mend = "Remove the tag; the switches' ports set it."
-    source = "chapter 4, networking design"
+    source = "operations, VLANs"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         for purpose, network in facts.networks.items():
@@ -166,7 +166,7 @@ class VlanTwice(Rule):
     what = "Each tagged network has a VLAN of its own."
     why = "With the same tag their packets can't be told apart."
     mend = "Give each network a tag of its own."
-    source = "chapter 4, networking design"
+    source = "operations, VLANs"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         seen: dict[int, str] = {}
@@ -200,7 +200,7 @@ class LargestMtu(Rule):
     what = "No network's MTU is larger than that of the bond that carries it."
     why = "External, and storage without an adapter of its own, share bond0, whose MTU is management's."
     mend = "Raise management's MTU to the largest, on the switches' ports too, or lower the other."
-    source = "chapter 4, networking design"
+    source = "operations, MTU"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         management = facts.networks.get("management")
@@ -222,7 +222,7 @@ class OobMtu(Rule):
     what = f"The oob network's MTU is {OOB_MTU} at most."
     why = "An iDRAC's port takes no larger packets, and neither does a boot over the network."
     mend = "Leave the oob network's 'mtu' out."
-    source = "chapter 4, networking design (the OOB network is 1 Gb Ethernet)"
+    source = "operations, iDRAC (the design's OOB network is 1 Gb Ethernet)"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         oob = facts.networks.get("oob")

@@ -84,7 +84,7 @@ class HeadsApart(Rule):
     what = "Two head nodes stand in different racks, where there are several."
     why = "One rack's power would take both."
     mend = "Move one of the two."
-    source = MANAGEMENT
+    source = "operations, racks"
     needs = frozenset({"servers"})
 
     def check(self, facts: Facts) -> Iterator[Fault]:
@@ -118,7 +118,7 @@ class ControlPlanesApart(Rule):
     what = "The control planes are spread over the racks as far as there are racks."
     why = "A rack that holds two of three takes the cluster's memory with it when its power fails."
     mend = "Put each of them into a rack of its own; with two racks, two and one."
-    source = MANAGEMENT
+    source = "operations, racks"
     needs = frozenset({"servers"})
 
     def check(self, facts: Facts) -> Iterator[Fault]:

@@ -22,7 +22,7 @@ SECRET_KEY = re.compile(
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 REFERENCE = re.compile(r"\bvault_[a-z0-9_]+")
 ENCRYPT = "encrypt it: ansible-vault encrypt "
-SOURCE = "chapter 7, secure model serving"
+SOURCE = "operations, secrets"
 
 
 class _Files:

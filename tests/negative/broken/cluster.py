@@ -15,6 +15,7 @@ HEADS = "roles: [head, control_plane]"
 UNSHIPPED = {"model-not-shipped": "the bundle has no weights of it, wherever it runs"}
 R660_3 = "  - name: r660-3\n    profile: r660\n    roles: [control_plane]\n    rack: b"
 USER = "access:\n  user: root"
+ZONE = "timezone: Etc/UTC"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKvJdF6pnb9M2Cw5Gq1dGm0Zr3vOQ6m3l5dY1v3hS2tX"
 
 
@@ -215,7 +216,7 @@ MODELS = (
         "r760xa",
         (L40_AT, L40),
         (CAPITALS, own(1)),
-    ),
+    ).but({"gpus-mixed": "which of the two kinds isn't said"}),
     model("model-too-large-for-a-bridged-pair", "model-fits", 170, "r760xa", (CAPITALS, own(4))),
     one(
         "replica-beyond-the-bridge",
@@ -228,7 +229,7 @@ MODELS = (
         "replica-linked",
         (L40_AT, L40),
         (CAPITALS, CAPITALS.replace("gpus: 1", "gpus: 2").replace("[r760xa", "[§r760xa")),
-    ),
+    ).but({"gpus-mixed": "which of the two kinds isn't said"}),
     model("model-not-shown-on-profile", "model-servers", 10, "xe8640, xe9680", (CAPITALS, own(1))),
     one("replicas-too-many", "gpus-suffice", XE9680, XE9680.replace("replicas: 1", "replicas: §3")),
     one("replicas-too-many-for-one-server", "gpus-suffice", "replicas: 2", "replicas: §5", "minimal"),
