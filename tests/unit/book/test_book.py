@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -270,6 +272,63 @@ def test_a_large_site_is_drawn_by_rack_and_made_in_seconds() -> None:
     assert all(f">{card.rack}<" in drawing for card in drawn)
     assert all(switch.name in drawing for switch in spines)
     assert len(drawing) < 200_000
+
+
+def test_spines_and_their_other_ports_are_in_every_part(tmp_path: Path) -> None:
+    text = (checkout() / "inventories/reference/site.yml").read_text(encoding="utf-8")
+    spines = "".join(
+        f"  - {{name: spine-{n}, product: s5232f-on, rack: b, unit: {unit}, address: 10.40.3.{address}}}\n"
+        for n, unit, address in ((1, 38, 253), (2, 41, 254))
+    )
+    links = "".join(
+        f"  - {{switches: [{leaf}, spine-{n}], ports: [ethernet1/1/{54 + n}], far_ports: [ethernet1/1/{far}]}}\n"
+        for far, leaf in ((7, "leaf-a"), (9, "leaf-b"))
+        for n in (1, 2)
+    )
+    text = text.replace("\ninterconnects:", f"{spines}\ninterconnects:", 1)
+    (tmp_path / "site.yml").write_text(text.replace("\nservers:", f"{links}\nservers:", 1), encoding="utf-8")
+    model, without = load_site(tmp_path / "site.yml"), load_site("reference")
+
+    here, known = documents.cable_list(model), set(documents.cable_list(without))
+    added = [(row.a.device, row.a.port, row.b.device, row.b.port) for row in here if row not in known]
+    assert added == [
+        ("leaf-a", "ethernet1/1/55", "spine-1", "ethernet1/1/7"),
+        ("leaf-a", "ethernet1/1/56", "spine-2", "ethernet1/1/7"),
+        ("leaf-b", "ethernet1/1/55", "spine-1", "ethernet1/1/9"),
+        ("leaf-b", "ethernet1/1/56", "spine-2", "ethernet1/1/9"),
+    ]
+    (map_,) = (one for one in documents.port_maps(model) if one.switch.name == "spine-2")
+    far = {port.name: port.far.port for port in map_.ports if port.far is not None}
+    assert far == {"ethernet1/1/7": "ethernet1/1/56", "ethernet1/1/9": "ethernet1/1/56"}
+    parts = Counter(
+        {
+            (row.item, row.description): row.quantity
+            for row in documents.bill_of_materials(model, catalog.builtin())
+        }
+    )
+    before = documents.bill_of_materials(without, catalog.builtin())
+    parts.subtract({(row.item, row.description): row.quantity for row in before})
+    # leaf-a stands in another rack than the spines, leaf-b in theirs.
+    assert {item: count for (item, _), count in parts.items() if count} == {
+        "PowerSwitch S5232F-ON": 2,
+        "100 Gbit/s, fibre": 2,
+        "QSFP28, 100 Gbit/s": 4,
+        "100 Gbit/s, QSFP28": 2,
+        "1 Gbit/s, RJ45": 2,
+    }
+    made = book(model)
+    drawing = made[made.index("<svg") : made.index("</svg>")]
+    for words in (
+        "leaf-a ethernet1/1/55 to spine-1 ethernet1/1/7, 100 Gb/s",
+        "leaf-b ethernet1/1/56 to spine-2 ethernet1/1/9, 100 Gb/s",
+        "leaf-a ethernet1/1/53 to leaf-b, 100 Gb/s",
+    ):
+        assert drawing.count(f"<title>{words}</title>") == 1
+    # A row of their own below the leaves.
+    level = {
+        name: float(y) for y, name in re.findall(r'y="([0-9.]+)"[^>]*>((?:leaf|spine)-[a-z0-9]+)  ', drawing)
+    }
+    assert level["leaf-a"] == level["leaf-b"] < level["spine-1"] == level["spine-2"]
 
 
 def test_the_command_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,6 +61,21 @@ def test_the_pages_site_is_valid_after_its_steps(site: Path) -> None:
     assert kept == [line.split("#")[1] for line in site.read_text().splitlines() if "#" in line]
 
 
+def test_the_hardware_file_alone_is_enough(site: Path) -> None:
+    """Also for the server that stands by itself; an import then goes where the values stand."""
+    heads = "name,service_tag,bmc_mac,lom1,ocp1,ocp2"
+    before, table = site.read_text(), site.with_name("hardware.csv")
+    lines = Path(delivery(site)).read_text().splitlines()[1:]
+    table.write_text("\n".join([heads, *lines]) + "\n")
+    first = load_site(site)
+    assert first.node("ctl-1").service_tag == "7ABCD01"
+    later = site.with_name("later.csv")
+    later.write_text(block("csv").splitlines()[0] + "\n" + lines[0].replace("7ABCD01", "7ABCD99") + "\n")
+    assert main(["import", "csv", str(later), str(site), "--write"]) == 0
+    assert site.read_text() == before
+    assert load_site(site).node("ctl-1").service_tag == "7ABCD99"
+
+
 def test_without_the_delivery_only_what_it_brings_is_missing(
     site: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
