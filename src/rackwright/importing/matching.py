@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rackwright.importing.factory import FactoryList, Row
-from rackwright.importing.names import product_key
+from rackwright.importing.names import product_keys
 from rackwright.intent.document import Document, Path_
 from rackwright.intent.explain import did_you_mean
 
@@ -37,31 +36,16 @@ def stated_servers(document: Document) -> list[Stated]:
     return found
 
 
-def unmade_names(document: Document) -> bool:
-    """Whether the site has ranges of servers that stand for nothing yet: for want of lines in its hardware file."""
-    ranges = document.data.get("server_ranges")
-    made = {origin.path for origin in document.origins.values()}
-    known = range(len(ranges) if isinstance(ranges, list) else 0)
-    return isinstance(document.data.get("hardware"), str) and any(
-        ("server_ranges", n) not in made for n in known
-    )
-
-
 def match(
-    made: FactoryList,
-    servers: Sequence[Stated],
-    products: Mapping[str, str],
-    in_order: bool,
-    new_names: bool = False,
+    made: FactoryList, servers: Sequence[Stated], products: Mapping[str, str], in_order: bool
 ) -> list[tuple[Row, Stated]]:
     """Pairs; what can't be matched ends up in the list's findings.
 
     A row is found by its name, else by rack and unit, else by a service tag that the site knows already; with
-    ``in_order`` the rows of each model are given to the servers of that profile in the order of the site.
-    ``products`` is product by profile. With ``new_names`` rows of unknown names are of servers yet to be made:
-    they are left to the caller.
+    ``in_order`` the rows of each model are given to the servers of that product in the order of the site.
+    ``products`` is product by profile.
     """
-    pairs = _in_order(made, servers, products) if in_order else _by_keys(made, servers, new_names)
+    pairs = _in_order(made, servers, products) if in_order else _by_keys(made, servers)
     taken: dict[str, int] = {}
     sound = []
     for row, server in pairs:
@@ -74,7 +58,7 @@ def match(
     return sound
 
 
-def _by_keys(made: FactoryList, servers: Sequence[Stated], new_names: bool) -> list[tuple[Row, Stated]]:
+def _by_keys(made: FactoryList, servers: Sequence[Stated]) -> list[tuple[Row, Stated]]:
     names = {server.name: server for server in servers}
     places = {(server.text("rack").lower(), server.text("unit")): server for server in servers}
     tags = {server.text("service_tag").upper(): server for server in servers if server.text("service_tag")}
@@ -84,10 +68,8 @@ def _by_keys(made: FactoryList, servers: Sequence[Stated], new_names: bool) -> l
         if row.name is not None:
             server = names.get(row.name.lower()) or names.get(row.name.lower().partition(".")[0])
             if server is None:
-                if not new_names:
-                    made.fault(
-                        row.line, f"the site has no server '{row.name}'", did_you_mean(row.name, names)
-                    )
+                message = f"the site has no server '{row.name}'"
+                made.fault(row.line, message, did_you_mean(row.name, names))
                 continue
         elif row.rack is not None and row.unit is not None:
             server = places.get((row.rack.lower(), str(row.unit)))
@@ -110,29 +92,29 @@ def _by_keys(made: FactoryList, servers: Sequence[Stated], new_names: bool) -> l
 def _in_order(
     made: FactoryList, servers: Sequence[Stated], products: Mapping[str, str]
 ) -> list[tuple[Row, Stated]]:
-    waiting: dict[str, list[Stated]] = defaultdict(list)
-    for server in servers:
-        waiting[server.text("profile")].append(server)
-    only = next(iter(waiting)) if len(waiting) == 1 else None
+    waiting: dict[str, Stated] = {server.name: server for server in servers}
+    profiles = tuple(dict.fromkeys(server.text("profile") for server in servers))
+    only = profiles if len({products.get(profile) for profile in profiles}) == 1 else ()
     pairs = []
     for row in made.rows:
-        profile = product_key(row.model, products) if row.model else only
-        if profile is None:
+        fitting = product_keys(row.model, products) if row.model else only
+        server = next((one for one in waiting.values() if one.text("profile") in fitting), None)
+        if not fitting:
             message = (
                 f"'{row.model}' is no profile of the catalogue" if row.model else "the line names no model"
             )
-            made.fault(row.line, message, did_you_mean(row.model or "", list(waiting)))
-        elif not waiting[profile]:
-            message = f"the site has no further server of profile {profile} for this line"
+            made.fault(row.line, message, did_you_mean(row.model or "", profiles))
+        elif server is None:
+            message = f"the site has no further server of profile {' or '.join(fitting)} for this line"
             made.fault(row.line, message, "the list has more of them than the site file")
         else:
-            pairs.append((row, waiting[profile].pop(0)))
+            pairs.append((row, waiting.pop(server.name)))
     return pairs
 
 
 def _right_model(made: FactoryList, row: Row, server: Stated, products: Mapping[str, str]) -> bool:
-    key = product_key(row.model, products) if row.model else None
-    if key is None or key == server.text("profile"):
+    fitting = product_keys(row.model, products) if row.model else ()
+    if not fitting or server.text("profile") in fitting:
         return True
     message = f"the list says {row.model}, the site says {server.text('profile')} ({server.name})"
     made.fault(row.line, message, "compare with the machine, then mend the one that is wrong")

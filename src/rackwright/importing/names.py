@@ -101,12 +101,17 @@ def mac(text: str) -> str | None:
 
 
 def product_key(words: str, known: Mapping[str, str]) -> str | None:
-    """The catalogue's key of a product by what others call it; ``known`` is product by key.
+    """The catalogue's first key of a product by what others call it; ``known`` is product by key."""
+    return next(iter(product_keys(words, known)), None)
+
+
+def product_keys(words: str, known: Mapping[str, str]) -> tuple[str, ...]:
+    """The catalogue's keys of a product by what others call it: a site may have several kinds of one product.
 
     ``PowerEdge XE9680``, ``dell-poweredge-xe9680`` and ``XE9680`` are the same.
     """
     name = plain_name(words).removeprefix("dell").removeprefix("emc")
-    return next((key for key, product in known.items() if name in _called(key, product)), None)
+    return tuple(key for key, product in known.items() if name in _called(key, product))
 
 
 def _called(key: str, product: str) -> Iterable[str]:

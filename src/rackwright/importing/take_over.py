@@ -12,10 +12,11 @@ from rackwright.errors import Finding, SiteError, UsageError
 from rackwright.importing.edit import Edit, apply
 from rackwright.importing.factory import RULE, FactoryList, Row, read_factory_list
 from rackwright.importing.hardware_lines import Values, updated
-from rackwright.importing.matching import Stated, match, stated_servers, unmade_names
+from rackwright.importing.matching import Stated, match, stated_servers
 from rackwright.intent.document import Document, Path_
 from rackwright.intent.hardware_csv import BMC_MAC
 from rackwright.intent.load import load_intent, rack_files, shown
+from rackwright.intent.ranges import gathered
 
 
 @dataclass(frozen=True)
@@ -47,23 +48,35 @@ class Plan:
 def plan(site: Path, listed: Path, in_order: bool = False) -> Plan:
     """What ``listed`` changes in the site.
 
-    Raises UsageError where there is no such list, SiteError with all faults of the list, or of the site's
-    syntax.
+    Raises UsageError where there is no such list, SiteError with all faults of the list, or of what has to be
+    known first: the site's syntax, its ranges of servers, its hardware file.
     """
     if not listed.is_file():
         raise UsageError(f"no file '{listed}'", "name the CSV file with the service tags and MAC addresses")
-    intent, _ = load_intent(site)
+    intent, findings = load_intent(site, undelivered=True)
     document = intent.document
     if document.findings or not document.data:
         raise SiteError(document.findings)
+    first = [finding for finding in findings if finding.path.partition(".")[0] == "server_ranges"]
+    # An empty file is one that the import fills.
+    if intent.hardware is not None and intent.hardware.texts != [""]:
+        first += intent.hardware.findings
+    if first:
+        raise SiteError(first)
     made = read_factory_list(listed, shown(listed))
     servers = stated_servers(document)
     products = {key: facts.product for key, facts in intent.catalogue.servers.items()}
-    pairs = match(made, servers, products, in_order, unmade_names(document))
+    pairs = match(made, servers, products, in_order)
     left_out: Counter[str] = Counter()
     cells: dict[str, dict[str, str]] = {}
     wanted: list[tuple[Row, Stated, Path_, str]] = []
     for row, server in pairs:
+        if _nowhere(document, row, server):
+            message = f"{server.name} is of a range, and the site names no hardware file for its values"
+            made.fault(
+                row.line, message, "name it in the site file: 'hardware: hardware.csv'; the import makes it"
+            )
+            continue
         for path, value in _values(row):
             at = (*server.path, *path)
             if not _stands(document, at):
@@ -81,25 +94,38 @@ def plan(site: Path, listed: Path, in_order: bool = False) -> Plan:
             origin = document.origins.get(server.path)
             if origin is None:
                 continue
-            if path in origin.marks:
+            if path in tuple(origin.marks):
                 cells.setdefault(server.name, {})[_column(path)] = value
             elif _value(document, at) != value:
                 message = f"{server.name}'s {'.'.join(map(str, path))} follows from its range's first one"
                 hint = "leave that out of the range, and name a hardware file in 'hardware'"
                 made.fault(row.line, message, hint)
-    for row in made.rows if unmade_names(document) and not in_order else ():
-        if row.name is not None and row.name.lower() not in {server.name for server in servers}:
-            cells[row.name.lower()] = {_column(path): value for path, value in _values(row)}
     if not made.findings:
         _unique(made, servers, wanted)
     if made.findings:
-        raise SiteError(made.findings)
+        raise SiteError([*made.findings, *_unused(made)])
     named = {server.name for _, server in pairs}
     warnings = [_missing(document, server, made) for server in servers if server.name not in named]
     changes = _changes(document, site, wanted)
     if cells:
         changes += _hardware_change(document, site, cells)
-    return Plan(len(named | cells.keys()), changes, warnings, left_out, made.unused)
+    return Plan(len(named), changes, gathered(document, warnings), left_out, made.unused)
+
+
+def _unused(made: FactoryList) -> Iterator[Finding]:
+    """The columns that say nothing: where lines aren't found, the one that should tell them may be among these."""
+    if made.unused:
+        message = f"columns without a meaning here: {', '.join(made.unused)}"
+        hint = "rename a header that means one of those in docs/how-to/import-what-you-have.md"
+        yield Finding(RULE, "warning", made.file, 1, 1, "", message, hint)
+
+
+def _nowhere(document: Document, row: Row, server: Stated) -> bool:
+    """Whether values of a row belong into a hardware file, but the site names none."""
+    origin = document.origins.get(server.path)
+    if origin is None or document.data.get("hardware") is not None:
+        return False
+    return any(path in tuple(origin.marks) for path, _ in _values(row))
 
 
 def _values(row: Row) -> Iterator[tuple[Path_, str]]:

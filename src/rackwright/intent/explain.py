@@ -30,6 +30,8 @@ _KINDS = {
     "ip_v4_address": "an IPv4 address",
 }
 
+FROM_LIST = "or take it from the factory's list: rackwright import csv LIST SITE --write"
+
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """A hint that names the choice most like the word, or else all of them."""
@@ -94,7 +96,9 @@ def _words(error: ErrorDetails, name: str, described: str) -> tuple[str, str]:
     kind, value = error["type"], error["input"]
     context: Mapping[str, Any] = error.get("ctx", {})
     if value is None:
-        return f"{name} has no value", described
+        shipped = error["loc"][-1] in ("service_tag", "mac")
+        hint = f"{described.removesuffix('.')}; {FROM_LIST}" if shipped else described
+        return f"{name} has no value", hint
     if kind == "value_error":
         fault = context.get("error")
         return f"{name}: {fault}", getattr(fault, "hint", described)

@@ -53,7 +53,7 @@ class Intent:
     hardware: Hardware | None = None
 
 
-def load_intent(path: Path) -> tuple[Intent, list[Finding]]:
+def load_intent(path: Path, undelivered: bool = False) -> tuple[Intent, list[Finding]]:
     """The intent of a site file and of ``racks/*.yml`` beside it, with every fault of syntax and grammar.
 
     Its ranges are written out: to whatever looks at the intent, each of their machines is stated by itself.
@@ -78,7 +78,7 @@ def load_intent(path: Path) -> tuple[Intent, list[Finding]]:
     findings += faults
     if hardware is not None:
         fill(document, hardware)
-    findings += _write_out(document, hardware, context)
+    findings += _write_out(document, Expansion(document, hardware, undelivered), context)
     # The ranges have been looked at one by one.
     single = {k: v for k, v in document.data.items() if k not in TARGETS or not isinstance(v, list)}
     whole, faults = _parse(document, schema.SiteFile, single, context)
@@ -124,10 +124,9 @@ def _parse(
         return None, findings_of(document, error.errors(), grammar, at)
 
 
-def _write_out(document: Document, hardware: Hardware | None, context: Mapping[str, Any]) -> list[Finding]:
+def _write_out(document: Document, expansion: Expansion, context: Mapping[str, Any]) -> list[Finding]:
     """Add to the document's lists what its ranges stand for."""
     findings: list[Finding] = []
-    expansion = Expansion(document, hardware)
     ranges: tuple[tuple[str, type[BaseModel], Callable[[Path_, Any], None]], ...] = (
         ("rack_ranges", schema.RackRange, expansion.racks),
         ("switch_ranges", schema.SwitchRange, expansion.switches),

@@ -167,10 +167,14 @@ class _Range:
 
 
 class Expansion:
-    """Adds to a document's lists what its ranges stand for; ``findings`` are what is wrong with them."""
+    """Adds to a document's lists what its ranges stand for; ``findings`` are what is wrong with them.
 
-    def __init__(self, document: Document, hardware: Hardware | None) -> None:
+    With ``undelivered``, what the hardware file doesn't say (yet) stays empty.
+    """
+
+    def __init__(self, document: Document, hardware: Hardware | None, undelivered: bool = False) -> None:
         self.findings: list[Finding] = []
+        self._undelivered = undelivered
         self._document = document
         self._hardware = hardware
 
@@ -262,8 +266,8 @@ class Expansion:
             for key, text in (("switch", port.switch), ("port", port.port)):
                 if text is not None:
                     columns["ports", name, key] = where.text(("ports", name, key), text, spots)
-        unread = bool(shipped) and self._unread()
-        if not unread:
+        unread = bool(shipped) and not self._undelivered and self._unread()
+        if not unread and not self._undelivered:
             self._check_hardware(where, shipped, spots)
         self.findings += where.findings
         if where.findings or unread:

@@ -88,6 +88,8 @@ FIELDS = (
     one("no-roles", "wrong-type", "roles: [gpu_worker]", "roles: §[]"),
     one("one-switch-of-two", "wrong-type", "switches: [leaf-a, leaf-b]", "switches: §[leaf-a]"),
     one("no-value", "no-value", "  api_vip: 10.40.0.10", "  api_vip:§"),
+    one("no-service-tag", "no-value", "service_tag: BZ4DN14", "service_tag:§"),
+    one("no-mac", "no-value", 'mac: "b0:7b:25:40:0b:00"', "mac:§"),
     one("no-list", "no-value", "\naccess:\n  user: root", "\naccess:\n  user: root\n  authorized_keys:§"),
     one("vlan-out-of-range", "out-of-range", "vlan: 110", "vlan: §4095"),
     one("vlan-zero", "out-of-range", "vlan: 110", "vlan: §0"),
