@@ -16,9 +16,15 @@ from rackwright.site import resolve_site, validate
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    command = subparsers.add_parser("book", help="write the site book: drawings, tables, parts, on one page")
+    command = subparsers.add_parser(
+        "book",
+        help="write the site book: drawings, tables, parts, on one page",
+        description="Write the site book, one printable page: build/books/<site>.html, or where --output says.",
+    )
     command.add_argument("site", metavar="SITE", help="directory under inventories/ or a path to a site.yml")
-    command.add_argument("--output", type=Path, metavar="FILE", help="default: build/books/<site>.html")
+    command.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: build/books/<site>.html in the checkout"
+    )
     command.add_argument("--date", default="", metavar="TEXT", help="a date or state for the cover")
     command.add_argument("--open", action="store_true", help="show the page in a browser")
     command.set_defaults(run=run)

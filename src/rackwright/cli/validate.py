@@ -1,4 +1,4 @@
-"""``rackwright validate``: every fault of a site's files at once."""
+"""``rackwright validate``: every fault of a site's files that can be seen at once."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         return int(ExitCode.INPUT_WRONG)
     if model.waived:
         counts = f"{counts}, {len(model.waived)} waived" if counts else f"{len(model.waived)} waived"
-    what = f"{len(model.nodes)} servers, {len(model.switches)} switches, {len(model.serving)} served models"
+    served = f"{len(model.serving)} served model{'' if len(model.serving) == 1 else 's'}"
+    what = f"{len(model.nodes)} servers, {len(model.switches)} switches, {served}"
     print(f"{shown(path)}: valid: {what}, release {model.release}{f'; {counts}' if counts else ''}")
     return int(ExitCode.DONE)

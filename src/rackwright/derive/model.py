@@ -241,7 +241,11 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model by the name that clients ask for. ``gpus`` per replica; ``vip`` on the external network."""
+    """A model by the name that clients ask for. ``gpus`` per replica; ``vip`` on the external network.
+
+    ``gpu``: the catalogue's key of the only GPUs it may run on, ``gpu_label`` the node label of these; both
+    None where its profiles say enough.
+    """
 
     name: str
     model: str
@@ -250,6 +254,8 @@ class ServedModel:
     profiles: tuple[str, ...]
     vip: IPv4Address
     facts: ModelFacts
+    gpu: str | None = None
+    gpu_label: str | None = None
     http_port: int = 8000
     grpc_port: int = 8001
 

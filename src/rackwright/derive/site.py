@@ -285,6 +285,8 @@ def derive_serving(serving: schema.Serving | None, catalogue: Catalogue) -> tupl
             profiles=tuple(sorted(set(service.profiles))),
             vip=service.vip if service.vip is not None else next(free),
             facts=_facts(catalogue.models[service.model]),
+            gpu=service.gpu,
+            gpu_label=catalogue.gpus[service.gpu].label if service.gpu is not None else None,
         )
         for service in sorted(serving.models, key=lambda s: s.name)
     )

@@ -47,7 +47,7 @@ class Document:
     Scalars stay text (the grammar knows their types), so that ``2026.10``, ``10:20:30:40:50:60`` and ``no``
     mean what they look like; only an empty value and ``null`` are None. A path is made of mapping keys and
     list indexes; its place is looked up in ``root``, YAML's own tree, when somebody asks for it. What a
-    range stands for has its place by ``origins``; ``of_range`` names the machine of findings there.
+    range stands for has its place by ``origins``; ``of_range`` is the origin of findings there.
     ``filled`` are the places of values that another file brought into an item that stands by itself.
     """
 
@@ -55,7 +55,7 @@ class Document:
     data: dict[str, Any] = field(default_factory=dict)
     root: yaml.MappingNode | None = None
     origins: dict[Path_, Origin] = field(default_factory=dict)
-    of_range: dict[Finding, str] = field(default_factory=dict)
+    of_range: dict[Finding, Origin] = field(default_factory=dict)
     filled: dict[Path_, Mark] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     # Places within ranges: thousands of machines share each.
@@ -109,7 +109,7 @@ class Document:
             message = f"{message} ({origin.name})"
         found = Finding(rule, severity, mark.file, mark.line, mark.column, self.dotted(path), message, hint)
         if origin is not None:
-            self.of_range[found] = origin.name
+            self.of_range[found] = origin
         return found
 
     def dotted(self, path: Path_) -> str:
@@ -121,6 +121,14 @@ class Document:
             name = here.get("name", here.get("names")) if isinstance(here, dict) else None
             parts.append(name if isinstance(step, int) and isinstance(name, str) else str(step))
         return ".".join(parts)
+
+    def of_whole_range(self, finding: Finding) -> str | None:
+        """The finding's path with the range in place of the machine; None where it is of no range."""
+        origin = self.of_range.get(finding)
+        if origin is None:
+            return None
+        inner = finding.path.split(".", 1)[-1].removeprefix(origin.name)
+        return self.dotted(origin.path) + inner
 
     def absorb(self, other: Document, sections: Iterable[str]) -> None:
         """Add another document's lists, as far as named in ``sections``, to this one's of the same name."""

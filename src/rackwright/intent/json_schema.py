@@ -55,6 +55,7 @@ def _choices() -> Iterator[tuple[str, str, list[str], list[str]]]:
         yield owner, "product", ["string"], sorted(known.switches)
     yield "Gpus", "product", ["string"], sorted(known.gpus)
     yield "ModelService", "model", ["string"], sorted(known.models)
+    yield "ModelService", "gpu", ["string"], sorted(known.gpus)
     yield "ModelService", "profiles", ["string"], sorted(known.servers)
     yield "Site", "release", ["number"], sorted(catalog.releases())
     yield "Site", "distribution", [], sorted(catalog.distributions())

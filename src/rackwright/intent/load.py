@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -62,7 +63,9 @@ def load_intent(path: Path, undelivered: bool = False) -> tuple[Intent, list[Fin
     catalogue, findings = load_catalogue(path, Path(shown(path)).parent)
     if not document.data:
         return Intent(document, catalogue, broken={"file"}), document.findings + findings
-    context = {"profiles": catalogue.servers}
+    # An entry of one's own with a fault is told there, not of each server that is of it.
+    damaged = {f.path.split(".")[0] for f in findings if Path(f.file).name == "servers.yml" and f.path}
+    context = {"profiles": catalogue.servers, "damaged": damaged - catalogue.servers.keys()}
     for rack in rack_files(path):
         part = read_document(rack, shown(rack))
         sections = tuple(schema.RackFile.model_fields)
@@ -87,6 +90,8 @@ def load_intent(path: Path, undelivered: bool = False) -> tuple[Intent, list[Fin
     if whole is not None and not errors:
         return replace(_complete(document, catalogue, whole), hardware=hardware), findings
     broken = {section for finding in errors for section in _sections(finding)}
+    if context["damaged"]:
+        broken |= {"servers", "serving"}
     if set(document.data) - set(schema.SiteFile.model_fields):
         # An unknown section may be a misspelt one: don't judge by its absence.
         broken |= set(schema.SiteFile.model_fields) - set(document.data)
@@ -121,7 +126,11 @@ def _parse(
     try:
         return grammar.model_validate(data, context=context), []
     except ValidationError as error:
-        return None, findings_of(document, error.errors(), grammar, at)
+        told = context.get("damaged", ())
+        errors = [
+            one for one in error.errors() if one["type"] != "unknown_choice" or one["input"] not in told
+        ]
+        return None, findings_of(document, errors, grammar, at)
 
 
 def _write_out(document: Document, expansion: Expansion, context: Mapping[str, Any]) -> list[Finding]:
@@ -205,8 +214,26 @@ def _salvage(
 def _part(grammar: type[M], data: Any, context: Mapping[str, Any] | None = None) -> M | None:
     try:
         return grammar.model_validate(data, context=context)
-    except ValidationError:
+    except ValidationError as error:
+        rest = _without_unknown(grammar, data, error)
+    return None if rest is None else _part(grammar, rest, context)
+
+
+def _without_unknown(grammar: type[BaseModel], data: Any, error: ValidationError) -> Any:
+    """The data without its unknown fields; None where that isn't its only fault.
+
+    None too where one may be meant to be a field that isn't stated: its absence would be judged.
+    """
+    faults = error.errors()
+    if not isinstance(data, dict) or any(
+        fault["type"] != "extra_forbidden" or len(fault["loc"]) != 1 for fault in faults
+    ):
         return None
+    unknown = {str(fault["loc"][0]) for fault in faults}
+    left_out = [name for name in grammar.model_fields if name not in data]
+    if any(difflib.get_close_matches(name, left_out, n=1, cutoff=0.5) for name in unknown):
+        return None
+    return {key: value for key, value in data.items() if key not in unknown}
 
 
 def _items(

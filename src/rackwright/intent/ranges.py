@@ -348,17 +348,19 @@ def gathered(document: Document, findings: Iterable[Finding]) -> list[Finding]:
     first: dict[tuple[str, str, int, int], tuple[Finding, list[str]]] = {}
     kept: list[Finding] = []
     for finding in dict.fromkeys(findings):
-        name = document.of_range.get(finding)
-        if name is None:
+        origin = document.of_range.get(finding)
+        if origin is None:
             kept.append(finding)
             continue
         place = (finding.rule, finding.file, finding.line, finding.column)
-        first.setdefault(place, (finding, []))[1].append(name)
+        first.setdefault(place, (finding, []))[1].append(origin.name)
     for finding, names in first.values():
         others = [name for name in dict.fromkeys(names) if name != names[0]]
         if others:
             more = f"; and {len(others)} more of the range, to {others[-1]}"
-            finding = dataclasses.replace(finding, message=finding.message + more)
+            # The path of them all, as a waiver takes it.
+            path = document.of_whole_range(finding) or finding.path
+            finding = dataclasses.replace(finding, path=path, message=finding.message + more)
         kept.append(finding)
     return kept
 

@@ -252,6 +252,10 @@ class ModelService(Strict):
     replicas: int = Field(1, ge=1, le=64, description="How many copies answer side by side.")
     gpus: int = Field(1, ge=1, le=16, description="GPUs of each replica, all in one server.")
     profiles: tuple[Profile, ...] = Field(min_length=1, description="The kinds of server that it may run on.")
+    gpu: str | None = Field(
+        None,
+        description="A key of catalog/gpus.yml: the only GPUs it may run on, where servers of a profile have different ones.",
+    )
     vip: IPv4Address | None = Field(
         None,
         description="Its address; left out, free ones of vip_range are given out in the order of the names.",
@@ -274,10 +278,12 @@ class Waiver(Strict):
     at: str | None = Field(
         None,
         min_length=1,
-        description="Where: the path of the warning or its beginning, such as servers.xe9680-1; left out, everywhere.",
+        description="Where: the first parts of the warning's path, such as servers.xe9680-1 or server_ranges.gpu-{01..64}; "
+        "servers.gpu-* is every name that begins so; left out, everywhere.",
     )
     reason: str = Field(
-        min_length=10, description="Why it is accepted; the report and the site book show it."
+        min_length=10,
+        description="Why it is accepted, in ten characters or more; the report and the site book show it.",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -57,9 +56,10 @@ class End:
 
 @dataclass(frozen=True)
 class GpuServer:
-    """GPU workers of one kind: GPUs of each, how many are linked directly, memory of one GPU in GB."""
+    """GPU workers of one kind: key and number of their GPUs, how many are linked directly, memory of one in GB."""
 
     profile: str
+    product: str
     count: int
     span: int
     memory_gb: int
@@ -158,15 +158,16 @@ class Facts(Intent):
         return found
 
     @cached_property
-    def gpu_servers(self) -> Mapping[GpuServer, int]:
-        """Kinds of GPU workers, and how many there are of each."""
-        kinds: Counter[GpuServer] = Counter()
+    def gpu_servers(self) -> Mapping[GpuServer, list[str]]:
+        """Kinds of GPU workers, and the names of those of each."""
+        kinds: dict[GpuServer, list[str]] = {}
         for _, server in self.roles["gpu_worker"]:
             chosen = chosen_gpus(server, self.catalogue)
             if chosen is not None:
                 option, count = chosen
                 memory = self.catalogue.gpus[option.product].memory_gb
-                kinds[GpuServer(server.profile, count, min(option.span, count), memory)] += 1
+                kind = GpuServer(server.profile, option.product, count, min(option.span, count), memory)
+                kinds.setdefault(kind, []).append(server.name)
         return kinds
 
     @cached_property

@@ -96,6 +96,11 @@ def _placeholder(tag: str) -> bool:
     return len(set(tag)) == 1 or tag in PLACEHOLDERS
 
 
+def _numbered(tag: str) -> bool:
+    """Whether it is one of those that ``rackwright size --site-file`` gives, each once."""
+    return tag.startswith("PLH") and tag[3:].isdecimal()
+
+
 class ServiceTagPlaceholder(Rule):
     id = "service-tag-placeholder"
     severity = "warning"
@@ -106,7 +111,7 @@ class ServiceTagPlaceholder(Rule):
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         for at, server in facts.servers:
-            if _placeholder(server.service_tag):
+            if _placeholder(server.service_tag) or _numbered(server.service_tag):
                 message = f"service tag {server.service_tag} of {server.name} looks like a placeholder"
                 yield Fault((*at, "service_tag"), message, READ_TAG)
 

@@ -99,8 +99,74 @@ class ProfileNotThere(Rule):
                     yield Fault((*at, "profiles", index), message, hint)
 
 
-def _kinds(facts: Facts, profile: str) -> list[GpuServer]:
-    return [kind for kind in facts.gpu_servers if kind.profile == profile]
+def _kinds(facts: Facts, service: schema.ModelService, profile: str) -> list[GpuServer]:
+    """Kinds of servers of a profile with the GPUs that a model may run on."""
+    return [k for k in facts.gpu_servers if k.profile == profile and service.gpu in (None, k.product)]
+
+
+class GpuNotThere(Rule):
+    id = "gpu-not-there"
+    what = "Where a model names its GPUs, a worker of its profiles has such."
+    why = "No pod would find a node: the service would never be complete."
+    mend = "Name GPUs that the servers have, by their key in the catalogue."
+    source = "operations, placement"
+    needs = frozenset({"servers"})
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, service in facts.models:
+            there = {kind.product for kind in facts.gpu_servers if kind.profile in service.profiles}
+            if service.gpu in facts.catalogue.gpus and there and service.gpu not in there:
+                message = (
+                    f"model {service.name} is to run on {service.gpu}, but no worker of its profiles has such"
+                )
+                yield Fault((*at, "gpu"), message, f"they have: {', '.join(sorted(there))}")
+
+
+class UnknownGpu(Rule):
+    id = "unknown-gpu"
+    what = "The GPUs that a model names are in the catalogue."
+    why = "Which nodes have them is known from there."
+    mend = "Take a key of catalog/gpus.yml."
+    source = "table 2"
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, service in facts.models:
+            if service.gpu is not None and service.gpu not in facts.catalogue.gpus:
+                message = f"'{service.gpu}' is not a GPU of the catalogue"
+                hint = did_you_mean(service.gpu, facts.catalogue.gpus)
+                if service.gpu.isdecimal():
+                    hint = f"how many of them is 'gpus': gpus: {service.gpu}"
+                yield Fault((*at, "gpu"), message, hint)
+
+
+class GpusMixed(Rule):
+    id = "gpus-mixed"
+    severity = "warning"
+    what = "A model says which GPUs it takes, where servers of one profile have different ones."
+    why = (
+        "Its replicas land on either kind: they answer at different speeds, and need not be measured on both."
+    )
+    mend = "State 'gpu' of the model."
+    source = "table 5; operations, placement"
+
+    def check(self, facts: Facts) -> Iterator[Fault]:
+        for at, service in facts.models:
+            for index, profile in enumerate(service.profiles):
+                kinds = _placed(facts, service, profile)
+                names = {
+                    kind.product: _names(facts, [k for k in kinds if k.product == kind.product])
+                    for kind in kinds
+                }
+                if len(names) > 1 and profile not in service.profiles[:index]:
+                    have = ", ".join(f"{product} ({names[product]})" for product in sorted(names))
+                    message = f"model {service.name} takes any GPU of {profile}, which are different: {have}"
+                    yield Fault((*at, "profiles", index), message, f"add 'gpu': {' or '.join(sorted(names))}")
+
+
+def _names(facts: Facts, kinds: list[GpuServer]) -> str:
+    """The servers of some kinds in words: the first, and how many more."""
+    names = [name for kind in kinds for name in facts.gpu_servers[kind]]
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
 
 
 class ReplicaInServer(Rule):
@@ -113,10 +179,15 @@ class ReplicaInServer(Rule):
     def check(self, facts: Facts) -> Iterator[Fault]:
         for at, service in facts.models:
             for profile in dict.fromkeys(service.profiles):
-                most = max((kind.count for kind in _kinds(facts, profile)), default=0)
+                most = max((kind.count for kind in _kinds(facts, service, profile)), default=0)
                 if 0 < most < service.gpus:
                     message = f"a replica of {service.name} takes {service.gpus} GPUs, a server {profile} has {most}"
                     yield Fault((*at, "gpus"), message, f"at most {most}, or a larger profile")
+
+
+def _even(gpus: int) -> bool:
+    """Whether a layer can be divided among so many GPUs."""
+    return not gpus & (gpus - 1)
 
 
 class TensorParallel(Rule):
@@ -130,7 +201,7 @@ class TensorParallel(Rule):
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         for at, service in facts.models:
-            if service.gpus & (service.gpus - 1):
+            if not _even(service.gpus):
                 below = 1 << (service.gpus.bit_length() - 1)
                 message = f"a replica of {service.name} is spread over {service.gpus} GPUs, no power of two"
                 yield Fault((*at, "gpus"), message, f"gpus: {below} or {2 * below}")
@@ -158,7 +229,7 @@ def _placed(facts: Facts, service: schema.ModelService, profile: str) -> list[Gp
     model = facts.catalogue.models.get(service.model)
     if model is None or service.gpus < model.min_gpus:
         return []
-    return [kind for kind in _kinds(facts, profile) if kind.count >= service.gpus]
+    return [kind for kind in _kinds(facts, service, profile) if kind.count >= service.gpus]
 
 
 class ModelFits(Rule):
@@ -185,7 +256,7 @@ def _too_large(
     model = facts.catalogue.models[service.model]
     message = (
         f"model {service.model} takes {model.memory_gb:g} GB, but {linked} directly linked "
-        f"GPU{'s' if linked > 1 else ''} of {kind.profile} hold {linked * kind.memory_gb} GB"
+        f"GPU{'s' if linked > 1 else ''} of {kind.profile} hold{'' if linked > 1 else 's'} {linked * kind.memory_gb} GB"
     )
     return Fault(path, message, _fitting(facts, model))
 
@@ -217,14 +288,22 @@ class ReplicaLinked(Rule):
                 kinds = _placed(facts, service, profile)
                 span = min((kind.span for kind in kinds), default=service.gpus)
                 memory = min((kind.memory_gb for kind in kinds), default=0)
-                # Where the memory doesn't suffice either, that is the fault.
+                # Where the memory doesn't suffice either, or no server takes the number, that is the fault.
                 model = facts.catalogue.models.get(service.model)
-                if span < service.gpus and model is not None and model.memory_gb <= span * memory:
-                    linked = f"{span} of {profile} are" if span > 1 else f"none of {profile} are"
+                if model is None or model.memory_gb > span * memory or not _even(service.gpus):
+                    continue
+                if span < service.gpus:
+                    linked = f"only {span}" if span > 1 else "none"
+                    servers = _names(facts, [kind for kind in kinds if kind.span == span])
                     message = (
-                        f"a replica of {service.name} takes {service.gpus} GPUs, but {linked} linked directly"
+                        f"a replica of {service.name} takes {service.gpus} GPUs, "
+                        f"but on {servers} {linked} are linked directly"
                     )
-                    yield Fault((*at, "profiles", index), message, f"gpus: {span}, and more 'replicas'")
+                    better = sorted({kind.product for kind in kinds if kind.span >= service.gpus})
+                    choice = f"gpu: {better[0]}, which are linked; or " if better else ""
+                    yield Fault(
+                        (*at, "profiles", index), message, f"{choice}gpus: {span}, and more 'replicas'"
+                    )
 
 
 class ModelServers(Rule):
@@ -261,9 +340,10 @@ class GpusSuffice(Rule):
         for at, service in facts.models:
             places = _places(facts, service)
             if 0 < places < service.replicas:
+                which = f" with {service.gpu}" if service.gpu is not None else ""
                 message = (
                     f"{service.replicas} replicas of {service.name} with {service.gpus} GPU each don't fit: "
-                    f"{', '.join(service.profiles)} have room for {places}"
+                    f"{', '.join(service.profiles)}{which} have room for {places}"
                 )
                 yield Fault((*at, "replicas"), message, f"at most {places}, or allow more profiles")
 
@@ -271,10 +351,19 @@ class GpusSuffice(Rule):
 def _places(facts: Facts, service: schema.ModelService) -> int:
     """Replicas that fit. No place at all is another rule's: the profile isn't there, or too small."""
     return sum(
-        number * (kind.count // service.gpus)
-        for kind, number in facts.gpu_servers.items()
-        if kind.profile in service.profiles
+        len(names) * (kind.count // service.gpus)
+        for kind, names in facts.gpu_servers.items()
+        if _home(kind) in _homes(facts, service)
     )
+
+
+def _home(kind: GpuServer) -> tuple[str, str]:
+    return kind.profile, kind.product
+
+
+def _homes(facts: Facts, service: schema.ModelService) -> set[tuple[str, str]]:
+    """Profiles, each with a kind of GPU, that a model may run on."""
+    return {_home(kind) for profile in service.profiles for kind in _kinds(facts, service, profile)}
 
 
 class GpusTogether(Rule):
@@ -287,23 +376,28 @@ class GpusTogether(Rule):
 
     def check(self, facts: Facts) -> Iterator[Fault]:
         alone = {service.name for _, service in facts.models if _places(facts, service) < service.replicas}
-        profiles = sorted({kind.profile for kind in facts.gpu_servers})
-        for size in range(1, len(profiles) + 1):
-            for chosen in itertools.combinations(profiles, size):
-                bound = [(at, s) for at, s in facts.models if set(s.profiles) <= set(chosen)]
+        homes = sorted({_home(kind) for kind in facts.gpu_servers})
+        several = {profile for profile, _ in homes if sum(profile == other for other, _ in homes) > 1}
+        asked = [(at, service, _homes(facts, service)) for at, service in facts.models]
+        for size in range(1, len(homes) + 1):
+            for chosen in itertools.combinations(homes, size):
+                bound = [(at, service) for at, service, own in asked if own and own <= set(chosen)]
                 if any(service.name in alone for _, service in bound) or len(bound) < 2:
                     continue
                 supply = sum(
-                    kind.count * number
-                    for kind, number in facts.gpu_servers.items()
-                    if kind.profile in chosen
+                    kind.count * len(names)
+                    for kind, names in facts.gpu_servers.items()
+                    if _home(kind) in chosen
                 )
                 demand = sum(service.replicas * service.gpus for _, service in bound)
                 if demand > supply:
                     names = ", ".join(service.name for _, service in bound)
-                    message = f"{names} take {demand} GPUs together, but {', '.join(chosen)} have {supply}"
+                    kinds = ", ".join(f"{p} with {gpu}" if p in several else p for p, gpu in chosen)
+                    message = f"{names} take {demand} GPUs together, but {kinds} have {supply}"
                     path: Path_ = (*bound[-1][0], "replicas")
-                    yield Fault(path, message, f"lower replicas or gpus by {demand - supply} GPUs in all")
+                    over = demand - supply
+                    fewer = f"{over} GPU{'s' if over > 1 else ''}"
+                    yield Fault(path, message, f"lower replicas or gpus by {fewer} in all")
                     return
 
 
@@ -313,6 +407,9 @@ RULES: tuple[type[Rule], ...] = (
     ProfileWithoutGpus,
     ProfileTwice,
     ProfileNotThere,
+    UnknownGpu,
+    GpuNotThere,
+    GpusMixed,
     ReplicaInServer,
     TensorParallel,
     ModelSpread,

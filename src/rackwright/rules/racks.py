@@ -140,8 +140,30 @@ class RackPower(Rule):
             if rack.power_w is not None and needed > rack.power_w:
                 largest = max(machines, key=lambda machine: machine.power_w or 0)
                 message = f"rack {rack.name} draws up to {needed} W, {needed - rack.power_w} W more than its feeds give"
-                hint = f"{largest.name} draws most ({largest.power_w} W): move it, or raise 'power_w'"
+                room = _with_room(facts, rack.name, largest)
+                where = (
+                    f"move it, {room}" if room else "no other rack bears it: raise 'power_w', or add a rack"
+                )
+                hint = f"{largest.name} draws most ({largest.power_w} W): {where}"
                 yield Fault((*at, "power_w"), message, hint)
+
+
+def _with_room(facts: Facts, full: str, machine: Machine) -> str:
+    """Which stated racks have the power and the units for a machine too; empty where none has."""
+    found = []
+    for _, rack in facts.racks:
+        machines = facts.in_rack.get(rack.name, [])
+        used = {u for m in machines for u in range(m.unit, m.unit + m.height)}
+        places = range(1, rack.units + 2 - machine.height)
+        if rack.name == full or all(used & set(range(u, u + machine.height)) for u in places):
+            continue
+        needed = sum(one.power_w or 0 for one in machines) + (machine.power_w or 0)
+        if rack.power_w is None:
+            found.append(f"rack {rack.name} (its power isn't stated)")
+        elif needed <= rack.power_w:
+            found.append(f"rack {rack.name} ({rack.power_w - needed} W would be left)")
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return f"such as to {', '.join(found[:3])}{more}" if found else ""
 
 
 class RackPowerUnknown(Rule):

@@ -26,7 +26,7 @@ One file states a site: `inventories/<site>/site.yml`. It is an Ansible inventor
 interconnects into `racks/*.yml` beside it. Passwords, tokens and keys stand in none of them: they belong
 into a vault-encrypted file of `group_vars/` or `host_vars/`.
 
-`rackwright validate <site>` shows every fault at once, as `file:line:column: severity: message [rule]`
+`rackwright validate <site>` shows every fault that can be seen at once, as `file:line:column: severity: message [rule]`
 with a hint; `--format json` follows [validate.schema.json](schemas/validate.schema.json).
 Exit code 2: the site has errors. What is checked beyond the fields stands in [The rules](rules.md).
 The keys that `profile`, `product`, `model` and `release` take are listed in [The catalogue](catalogue.md). Editors
@@ -55,8 +55,9 @@ waive:
     reason: its second cable is on order, due in week 50
 ```
 
-`at` is the place that the finding has in `--format json`, or the beginning of it; without it all warnings of the rule
-are accepted.
+`at` is the first parts of the path that the finding has in `--format json`: `servers.r660-3`, `serving.models`, or
+`server_ranges.gpu-{01..64}` for all servers of a range, by its names as the file has them. With a `*` at its end it is
+any beginning: `servers.gpu-*`. Without `at` all warnings of the rule are accepted.
 
 This page is made from the rules by `python -m rackwright.rules.reference`.
 """

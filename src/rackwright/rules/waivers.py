@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rackwright.errors import Finding
-from rackwright.intent import schema
 from rackwright.intent.document import Path_
 from rackwright.intent.explain import did_you_mean
 from rackwright.intent.load import Intent
@@ -62,7 +61,12 @@ def waive(
     waived: list[Waived] = []
     used: set[Path_] = set()
     for finding in findings:
-        matching = [(at, w) for at, w in intent.waivers if _matches(w, finding)]
+        paths = (finding.path, intent.document.of_whole_range(finding))
+        matching = [
+            (at, w)
+            for at, w in intent.waivers
+            if w.rule == finding.rule and any(_covers(w.at, p) for p in paths)
+        ]
         used |= {at for at, _ in matching}
         if matching and finding.severity == "warning":
             waived.append(Waived(finding, matching[0][1].reason))
@@ -74,10 +78,11 @@ def waive(
     return open_, waived
 
 
-def _matches(waiver: schema.Waiver, finding: Finding) -> bool:
-    if waiver.rule != finding.rule:
-        return False
-    return waiver.at is None or f"{finding.path}.".startswith(f"{waiver.at}.")
+def _covers(at: str | None, path: str | None) -> bool:
+    """Whether ``at`` is the first parts of the path, or with a * at its end any beginning."""
+    if at is None or path is None:
+        return path is not None
+    return path.startswith(at[:-1]) if at.endswith("*") else f"{path}.".startswith(f"{at}.")
 
 
 def _of_waivers(

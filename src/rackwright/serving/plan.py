@@ -71,11 +71,14 @@ class Service:
 
 
 def candidates(model: SiteModel, served: ServedModel) -> tuple[Node, ...]:
-    """Nodes whose profile is asked for and that have enough GPUs for a replica."""
+    """Nodes whose profile and GPUs are asked for, and that have enough of them for a replica."""
     return tuple(
         node
         for node in model.gpu_workers
-        if node.profile in served.profiles and node.gpus is not None and node.gpus.count >= served.gpus
+        if node.profile in served.profiles
+        and node.gpus is not None
+        and served.gpu in (None, node.gpus.key)
+        and node.gpus.count >= served.gpus
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broken import cabling, cluster, examples, hardware, identity, network, reading, together
+from broken import cabling, cluster, examples, hardware, identity, mixed, network, reading, together
 from broken.base import Mutation
 
 FAMILIES: dict[str, tuple[Mutation, ...]] = {
@@ -12,6 +12,7 @@ FAMILIES: dict[str, tuple[Mutation, ...]] = {
     "cabling": cabling.MUTATIONS,
     "hardware": hardware.MUTATIONS,
     "cluster": cluster.MUTATIONS,
+    "mixed": mixed.MUTATIONS,
     "examples": examples.MUTATIONS,
     "together": together.MUTATIONS,
 }

@@ -72,6 +72,7 @@ GPUS = (
         "gpu-count",
         f"    {L40}",
         f"    gpus: {{product: l40, count: §3}}\n    {L40}",
+        also={"gpus-mixed": "whatever their number, they are other GPUs"},
     ),
     one("gpus-fewer-than-table", "gpu-count", XE8640, "    gpus: {product: h100-sxm, count: §2}\n" + XE8640),
 )

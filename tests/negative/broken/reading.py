@@ -36,7 +36,7 @@ FIELDS = (
         ("    service_tag: BZ4DN14", "    service_tag: BZ4DN14\n    §servicetag: BZ4DN14"),
     ),
     one("unknown-field-of-network", "unknown-field", "    vlan: 110", "    vlan: 110\n    §vlan_id: 110"),
-    one("unknown-field-of-model", "unknown-field", "replicas: 2, gpus: 1,", "replicas: 2, §gpu: 1,"),
+    one("unknown-field-of-model", "unknown-field", "replicas: 2, gpus: 1,", "replicas: 2, §gpuss: 1,"),
     one("unknown-field-of-port", "unknown-field", "ethernet1/1/1}", "ethernet1/1/1, §speed: 25}"),
     one("unknown-section", "unknown-field", "\nserving:", "\n§servings:"),
     one(
