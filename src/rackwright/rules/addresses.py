@@ -29,10 +29,10 @@ class AddressOutside(Rule):
                 message = (
                     f"{stated.address} of {stated.owner} isn't in the {stated.network} network {network.cidr}"
                 )
-                yield Fault(stated.path, message, facts.free_address(stated.network, stated.address))
+                yield Fault(stated.path, message, facts.free_address(stated.network, stated))
             elif stated.address in edges:
                 message = f"{stated.address} of {stated.owner} is the network's own or its broadcast address"
-                yield Fault(stated.path, message, facts.free_address(stated.network, stated.address))
+                yield Fault(stated.path, message, facts.free_address(stated.network, stated))
 
 
 class NetworkNotThere(Rule):
@@ -68,7 +68,7 @@ class DuplicateAddress(Rule):
             if first is not stated:
                 where = facts.line_of(first.path, stated.path)
                 message = f"{stated.address} of {stated.owner} is already taken by {first.owner} ({where})"
-                yield Fault(stated.path, message, facts.free_address(stated.network, stated.address))
+                yield Fault(stated.path, message, facts.free_address(stated.network, stated))
 
 
 class AddressInDhcpRange(Rule):
@@ -86,7 +86,7 @@ class AddressInDhcpRange(Rule):
             first, last = network.dhcp_range
             if first <= stated.address <= last:
                 message = f"{stated.address} of {stated.owner} lies in the DHCP range {first}-{last}"
-                yield Fault(stated.path, message, facts.free_address(stated.network, stated.address))
+                yield Fault(stated.path, message, facts.free_address(stated.network, stated))
 
 
 class DhcpRangeOutside(Rule):
@@ -207,7 +207,7 @@ class AddressInServingRange(Rule):
         for stated in facts.stated:
             if stated.path[0] != "serving" and first <= stated.address <= last:
                 message = f"{stated.address} of {stated.owner} lies in vip_range {first}-{last}"
-                yield Fault(stated.path, message, facts.free_address(stated.network, stated.address))
+                yield Fault(stated.path, message, facts.free_address(stated.network, stated))
 
 
 class ServingRangeTooSmall(Rule):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import permutations
 
 from rackwright.intent import schema
 from rackwright.intent.document import Path_
@@ -142,6 +143,8 @@ class PortTwice(Rule):
     def check(self, facts: Facts) -> Iterator[Fault]:
         seen: dict[tuple[str, str], End] = {}
         told: set[Path_] = set()
+        offered: set[tuple[str, str]] = set()
+        beside: dict[str, str] | None = None
         for end in facts.ends:
             first = seen.setdefault((end.switch, end.port), end)
             if first is not end and end.path not in told:
@@ -152,14 +155,37 @@ class PortTwice(Rule):
                 message = (
                     f"{place} takes the cable of {end.owner}, but has that of {first.owner} already ({where})"
                 )
-                yield Fault(end.path, message, _free_port(facts, end.switch, end.port))
+                if beside is None:
+                    beside = {one: other for pair in _pairs(facts) for one, other in permutations(pair)}
+                hint = _wrong_switch(facts, end, beside) or _wrong_switch(facts, first, beside)
+                yield Fault(end.path, message, hint or _free_port(facts, end, offered))
 
 
-def _free_port(facts: Facts, switch: str, like: str) -> str:
-    speeds = facts.port_speeds.get(switch, {})
+def _wrong_switch(facts: Facts, end: End, beside: Mapping[str, str]) -> str:
+    """A hint where the bond's other cable goes to the same switch: then the switch is wrong, not the port.
+
+    ``beside``: the switch that shares servers with each one.
+    """
+    server = facts.server_at.get(end.path[:2])
+    if server is None:
+        return ""
+    for ports, bond in BONDS:
+        one, other = _pair(server, ports)
+        if end.path[3] in ports and one == other:
+            where, name = beside.get(end.switch, "another switch"), bond.removeprefix("the ")
+            return f"both cables of {server.name}'s {name} go to {one}: should {end.path[3]} go to {where}?"
+    return ""
+
+
+def _free_port(facts: Facts, end: End, offered: set[tuple[str, str]]) -> str:
+    """A hint to a free port as fast as the end's; it is not offered again."""
+    switch, speeds = end.switch, facts.port_speeds.get(end.switch, {})
     used = facts.used_ports[switch]
-    free = [port for port, speed in speeds.items() if port not in used and speed == speeds.get(like)]
-    return f"{free[0]} is free" if free else f"{switch} has no free port of that speed"
+    for port, speed in speeds.items():
+        if port not in used and speed == speeds.get(end.port) and (switch, port) not in offered:
+            offered.add((switch, port))
+            return f"{port} is free"
+    return f"{switch} has no free port of that speed" + (" beside those named" if offered else "")
 
 
 class BondCables(Rule):

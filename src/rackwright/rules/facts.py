@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from rackwright import catalog
@@ -131,11 +132,6 @@ class Facts(Intent):
                 yield Stated((*at, "vip"), service.vip, "external", f"the VIP of model {service.name}")
 
     @cached_property
-    def used_addresses(self) -> frozenset[IPv4Address]:
-        """Every stated address."""
-        return frozenset(stated.address for stated in self.stated)
-
-    @cached_property
     def named(self) -> list[tuple[Path_, str]]:
         """Path and name of whatever has a name in the site's domain: switches, servers, external storage."""
         found = [(at, switch.name) for at, switch in self.switches]
@@ -212,6 +208,11 @@ class Facts(Intent):
         return len({spelling(name) for name in used})
 
     @cached_property
+    def server_at(self) -> Mapping[Path_, schema.Server]:
+        """The servers by path."""
+        return dict(self.servers)
+
+    @cached_property
     def port_speeds(self) -> Mapping[str, Mapping[str, int]]:
         """Gbit/s of each port of each switch whose product is known, parts of broken-out ports in their place."""
         return {
@@ -275,22 +276,85 @@ class Facts(Intent):
             self._alike[word] = did_you_mean(word, choices)
         return self._alike.get(word, "")
 
-    def free_address(self, purpose: str, near: IPv4Address | None = None) -> str:
-        """A hint naming a free address of a network: from the host part of ``near`` upwards."""
+    def free_address(self, purpose: str, of: Stated | None = None) -> str:
+        """A hint naming free addresses of a network, as many as ``of`` stands for, from its host part upwards.
+
+        None is offered twice, and none while the network overlaps another.
+        """
         network = self.networks.get(purpose)
         if network is None:
             return ""
-        ranges = [n.dhcp_range for n in self.networks.values() if n.dhcp_range]
-        if self.serving is not None:
-            ranges.append(self.serving.vip_range)
-        base, hosts = int(network.cidr.network_address), network.cidr.num_addresses
-        start = int(near) % hosts if near is not None else 1
+        other = next((name for name, one in self._ranges(purpose) if one.overlaps(network.cidr)), None)
+        if other is not None:
+            return f"choose one of {network.cidr}, once that doesn't overlap {other} any more"
+        place = self._place_of(of.path) if of is not None else None
+        if place is None or place not in self._offers:
+            # The addresses of a whole range move together; what it has now is then free.
+            alike = [int(one.address) for one in self._alike_stated.get(place, ())] if place else []
+            alike = alike or (
+                [int(of.address)] if of is not None else [int(network.cidr.network_address) + 1]
+            )
+            hint = self._free(
+                purpose, network.cidr, alike, frozenset(alike) if len(alike) > 1 else frozenset()
+            )
+            if place is None:
+                return hint
+            self._offers[place] = hint
+        return self._offers[place]
+
+    def _free(self, purpose: str, cidr: IPv4Network, alike: list[int], own: frozenset[int]) -> str:
+        """A hint to free addresses that lie to one another as ``alike`` do; they aren't offered again."""
+        base, hosts, low = int(cidr.network_address), cidr.num_addresses, min(alike)
+        steps, span = [address - low for address in alike], max(alike) - low
+        kept = [(int(first), int(last)) for first, last in self._handed_out()]
         for step in range(min(hosts, HINT_SEARCH)):
-            address = IPv4Address(base + (start + step) % hosts)
-            if address in (network.cidr.network_address, network.cidr.broadcast_address):
+            first = base + (low + step) % hosts
+            if first == base or first + span >= base + hosts - 1:
                 continue
-            if address not in self.used_addresses and not any(
-                first <= address <= last for first, last in ranges
-            ):
-                return f"{address} is free on the {purpose} network"
-        return f"choose a free address of {network.cidr}"
+            found = [first + one for one in steps]
+            if any(self._taken[one] > (one in own) for one in found):
+                continue
+            if any(one <= end and begin <= one for one in found for begin, end in kept):
+                continue
+            self._taken.update(found)
+            if span == 0:
+                return f"{IPv4Address(first)} is free on the {purpose} network"
+            last = IPv4Address(first + span)
+            return f"begin at {IPv4Address(first)}: up to {last} the range's addresses are free on the {purpose} network"
+        many = f"{len(alike)} free addresses" if len(alike) > 1 else "a free address"
+        return f"choose {many} of {cidr}"
+
+    @cached_property
+    def _taken(self) -> Counter[int]:
+        """How often each address is stated, or offered by a hint."""
+        return Counter(int(stated.address) for stated in self.stated)
+
+    @cached_property
+    def _offers(self) -> dict[Path_, str]:
+        """Hints by place: two rules that find fault with one address offer the same."""
+        return {}
+
+    @cached_property
+    def _alike_stated(self) -> Mapping[Path_, list[Stated]]:
+        """The addresses that a range states as one series."""
+        found: dict[Path_, list[Stated]] = {}
+        for stated in self.stated:
+            if stated.path[:2] in self.document.origins:
+                found.setdefault(self._place_of(stated.path), []).append(stated)
+        return found
+
+    def _place_of(self, path: Path_) -> Path_:
+        """The path in the file: for a machine of a range, the range's."""
+        origin = self.document.origins.get(path[:2])
+        return path if origin is None else (*origin.path, *path[2:])
+
+    def _handed_out(self) -> Iterator[tuple[IPv4Address, IPv4Address]]:
+        yield from (one.dhcp_range for one in self.networks.values() if one.dhcp_range)
+        if self.serving is not None:
+            yield self.serving.vip_range
+
+    def _ranges(self, but: str) -> Iterator[tuple[str, IPv4Network]]:
+        yield from ((name, network.cidr) for name, network in self.networks.items() if name != but)
+        if self.kubernetes is not None:
+            yield "pod_cidr", self.kubernetes.pod_cidr
+            yield "service_cidr", self.kubernetes.service_cidr

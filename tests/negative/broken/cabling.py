@@ -187,6 +187,24 @@ CABLES = (
         LINK.replace("[leaf-a, leaf-b]", "§[leaf-a, leaf-a]"),
     ),
     one("port-twice", "port-twice", "leaf-a, port: ethernet1/1/2}", "leaf-a, port: §ethernet1/1/1}"),
+    many(
+        "two-ports-twice",
+        "port-twice",
+        ("leaf-a, port: ethernet1/1/2}", "leaf-a, port: §ethernet1/1/1}"),
+        ("leaf-a, port: ethernet1/1/3}", "leaf-a, port: ethernet1/1/1}"),
+    ).but({"port-twice": "a third cable at that port is offered another one"}),
+    one(
+        "port-of-the-wrong-leaf",
+        "port-twice",
+        "leaf-b, port: ethernet1/1/2}",
+        "leaf-a, port: §ethernet1/1/2}",
+    ).but({"cabling-redundancy": "both cables at one leaf"}),
+    many(
+        "port-of-anothers-wrong-leaf",
+        "port-twice",
+        ("leaf-b, port: ethernet1/1/2}", "leaf-a, port: ethernet1/1/3}"),
+        ('0d:01", switch: leaf-a, port: ethernet1/1/3}', '0d:01", switch: leaf-a, port: §ethernet1/1/3}'),
+    ).but({"cabling-redundancy": "both cables at one leaf"}),
     one(
         "port-of-the-interconnect",
         "port-twice",

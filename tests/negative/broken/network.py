@@ -67,7 +67,56 @@ NETWORKS = (
     one("service-range-too-large", "service-range", SERVICE, "service_cidr: §10.128.0.0/11"),
 )
 
+RANGE = """
+server_ranges:
+  - names: gpu-{1..2}
+    profile: r760xa
+    roles: [gpu_worker]
+    racks: a
+    units: [4, 6]
+    service_tag: GPUTAG1
+    bmc: {address: 10.40.3.147, mac: b0:7b:25:99:00:00}
+    addresses: {management: 10.40.0.51, external: 10.40.1.51, oob: 10.40.3.51}
+    ports:
+      lom1: {mac: b0:7b:25:99:01:00}
+      ocp1: {mac: b0:7b:25:99:02:00, switch: leaf-a, port: "ethernet1/1/{11..12}"}
+      ocp2: {mac: b0:7b:25:99:03:00, switch: leaf-b, port: "ethernet1/1/{11..12}"}
+"""
+NEIGHBOUR = (
+    "switches:\n",
+    "switches:\n  - {name: sw-9, product: s5248f-on, rack: a, unit: 30, address: 10.40.3.150}\n",
+)
+UNUSED = {"switch-unused": "the neighbour is there for its address alone"}
+
 ADDRESSES = (
+    many(
+        "range-meets-one-address",
+        "duplicate-address",
+        NEIGHBOUR,
+        (
+            "\nserving:",
+            RANGE.replace("bmc: {address: 10.40.3.147", "bmc: {address: §10.40.3.149") + "\nserving:",
+        ),
+        site="minimal",
+    ).but(UNUSED),
+    many(
+        "range-in-dhcp-range",
+        "address-in-dhcp-range",
+        ("\nserving:", RANGE.replace("oob: 10.40.3.51", "oob: §10.40.3.248") + "\nserving:"),
+        site="minimal",
+    ),
+    many(
+        "two-addresses-twice",
+        "duplicate-address",
+        ("external: 10.40.1.12,", "external: §10.40.1.11,"),
+        ("external: 10.40.1.13,", "external: 10.40.1.11,"),
+    ).but({"duplicate-address": "a third one of that address is offered another one"}),
+    many(
+        "address-outside-of-overlapping-networks",
+        "address-outside",
+        ("cidr: 10.40.3.0/24", "cidr: 10.40.2.0/23"),
+        ("oob: 10.40.3.22}", "oob: §10.40.4.22}"),
+    ).but({"networks-overlap": "no address is offered while two networks hold it"}),
     one("address-outside", "address-outside", "management: 10.40.0.21,", "management: §10.40.9.21,"),
     one("address-of-other-network", "address-outside", "external: 10.40.1.22,", "external: §10.40.2.122,"),
     one("address-is-broadcast", "address-outside", "storage: 10.40.2.31,", "storage: §10.40.2.255,"),
