@@ -24,6 +24,8 @@ from rackwright.derive.model import SiteModel
 from rackwright.errors import Finding
 from rackwright.report import looks, racks, topology
 
+#: What every book begins with.
+DOCTYPE = "<!doctype html>"
 FOLDERS = (Path(__file__).parent, Path(racks.__file__).parent)
 USES = {
     "management": "ssh, installation, Kubernetes between the nodes",

@@ -6,8 +6,8 @@ import argparse
 import webbrowser
 from pathlib import Path
 
-from rackwright.book.write import Book, page
-from rackwright.errors import ExitCode, SiteError
+from rackwright.book.write import DOCTYPE, Book, page
+from rackwright.errors import ExitCode, SiteError, UsageError
 from rackwright.intent.load import shown
 from rackwright.intent.own_catalogue import load_catalogue
 from rackwright.paths import build_dir
@@ -38,6 +38,10 @@ def run(args: argparse.Namespace) -> int:
         raise SiteError([finding for finding in findings if finding.severity == "error"])
     catalogue, _ = load_catalogue(path, path.parent)
     output: Path = args.output or build_dir() / "books" / f"{model.name}.html"
+    if output.is_file() and not output.read_bytes().startswith(DOCTYPE.encode()):
+        raise UsageError(
+            f"'{output}' is there already, and no site book", "name a new file, such as book.html"
+        )
     output.parent.mkdir(parents=True, exist_ok=True)
     text = page(Book(model, catalogue, findings, date=args.date))
     output.write_text(text, encoding="utf-8")

@@ -54,7 +54,7 @@ def read_export(paths: Sequence[Path]) -> Export:
             )
         try:
             data = json.loads(path.read_bytes())
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, a number or a nesting without end
             line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
             message = f"this is not JSON: {getattr(error, 'msg', error)}"
             hint = "save the API's answer as it is, with ?format=json"

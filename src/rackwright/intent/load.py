@@ -17,7 +17,7 @@ from rackwright.intent import schema
 from rackwright.intent.document import Document, Path_, read_document
 from rackwright.intent.explain import findings_of
 from rackwright.intent.hardware_csv import Hardware
-from rackwright.intent.own_catalogue import load_catalogue
+from rackwright.intent.own_catalogue import load_catalogue, yaml_files
 from rackwright.intent.ranges import TARGETS, Expansion
 from rackwright.intent.shipped import fill, hardware_of
 
@@ -100,7 +100,7 @@ def load_intent(path: Path, undelivered: bool = False) -> tuple[Intent, list[Fin
 
 def rack_files(path: Path) -> list[Path]:
     """The files of ``racks/`` beside a site file, in the order of their names."""
-    return sorted((path.parent / "racks").glob("*.yml"))
+    return yaml_files(path.parent / "racks")
 
 
 def shown(path: Path) -> str:

@@ -17,9 +17,14 @@ from rackwright.intent.explain import did_you_mean, findings_of
 FOLDER = "catalog"
 
 
+def yaml_files(folder: Path) -> list[Path]:
+    """The YAML files of a folder, in the order of their names; none where there is no such folder."""
+    return sorted(path for ending in ("yml", "yaml") for path in folder.glob(f"*.{ending}"))
+
+
 def catalogue_files(site_file: Path) -> list[Path]:
     """The files of ``catalog/`` beside a site file, in the order of their names."""
-    return sorted((site_file.parent / FOLDER).glob("*.yml"))
+    return yaml_files(site_file.parent / FOLDER)
 
 
 def load_catalogue(site_file: Path, shown: Path) -> tuple[catalog.Catalogue, list[Finding]]:

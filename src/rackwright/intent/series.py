@@ -19,7 +19,7 @@ PLACEHOLDERS: Mapping[str, str] = {
     "n": "its number within the range, from 1",
 }
 _BRACE = re.compile(r"\{([^{}]*)\}")
-_STEPS = re.compile(r"(\d+|[A-Za-z])\.\.(\d+|[A-Za-z])(?:\.\.([1-9]\d*))?")
+_STEPS = re.compile(r"([0-9]{1,9}|[A-Za-z])\.\.([0-9]{1,9}|[A-Za-z])(?:\.\.([1-9][0-9]{0,8}))?")
 _PLACEHOLDER = re.compile(r"[a-z_]+")
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 TAG_LENGTH = 7

@@ -263,3 +263,11 @@ def test_lines_of_nobody_are_one_warning(rows: Path) -> None:
     table.write_text(text + "".join(f"xe9680-{n},7SDF0{n}{cells}" for n in (65, 66, 67)), encoding="utf-8")
     (one,) = validate(Path("site.yml"))[1]
     assert one.message.endswith(f"; 2 more are of none, to line {lines + 3} ('xe9680-67')")
+
+
+@pytest.mark.parametrize(
+    "text", ["w{1.." + "9" * 5000 + "}", "w{\uff11..\uff13}"], ids=["too long", "wide digits"]
+)
+def test_a_series_counts_in_plain_digits(text: str) -> None:
+    with pytest.raises(FieldError, match="is not a series"):
+        series(text)
