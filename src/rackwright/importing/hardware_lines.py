@@ -14,8 +14,7 @@ Values = Mapping[str, Mapping[str, str]]
 def updated(text: str, values: Values) -> str:
     """The file's text with ``values`` (server → column → value); servers that it lacks are added at its end.
 
-    An empty text becomes a file with the columns that the values need. Columns that the file lacks are not
-    added: nothing would read them.
+    An empty text becomes a file with the columns that the values need; those that a file lacks are added to it.
     """
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     lines = text.removeprefix("\ufeff").splitlines(keepends=True)
@@ -24,6 +23,11 @@ def updated(text: str, values: Values) -> str:
     end = "\r\n" if lines[0].endswith("\r\n") else "\n"
     separator = ";" if ";" in lines[0] and "," not in lines[0] else ","
     columns = [cell.strip() for cell in _cells(lines[0], separator)]
+    new_columns = [column for column in _columns(values) if column not in columns and _used(values, column)]
+    if new_columns:
+        columns += new_columns
+        ends = [separator + separator.join(new_columns)] + [separator * len(new_columns)] * len(lines[1:])
+        lines = [_longer(line, more, end) for line, more in zip(lines, ends, strict=True)]
     waiting = dict(values)
     for number, line in enumerate(lines[1:], start=1):
         cells = _cells(line, separator)
@@ -42,6 +46,14 @@ def updated(text: str, values: Values) -> str:
 def _columns(values: Values) -> list[str]:
     there = {column for wanted in values.values() for column in wanted}
     return [NAME, SERVICE_TAG, BMC_MAC, *sorted(there - {SERVICE_TAG, BMC_MAC})]
+
+
+def _used(values: Values, column: str) -> bool:
+    return any(column in wanted for wanted in values.values())
+
+
+def _longer(line: str, more: str, end: str) -> str:
+    return line.rstrip("\r\n") + more + end if line.strip() else line
 
 
 def _cells(line: str, separator: str) -> list[str]:

@@ -375,6 +375,18 @@ def test_servers_of_a_range_are_found_by_their_place_before_the_hardware_file_ha
     assert "gpu-2,GPUTAG2," in (site.parent / "hardware.csv").read_text()
 
 
+def test_columns_that_the_hardware_file_lacks_are_added(site: Path) -> None:
+    site.write_text(site.read_text() + RANGE)
+    hardware = site.parent / "hardware.csv"
+    hardware.write_bytes(b"name;service_tag\r\ngpu-2;OLDTAG2\r\n")
+    assert main(["import", "csv", listed(site.parent, *RANGED), str(site), "--write"]) == 0
+    assert hardware.read_bytes() == (
+        b"name;service_tag;bmc_mac;lom1;ocp1;ocp2\r\n"
+        b"gpu-2;GPUTAG2;b0:7b:25:99:01:00;b0:7b:25:99:01:01;b0:7b:25:99:01:02;b0:7b:25:99:01:03\r\n"
+        b"gpu-1;GPUTAG1;b0:7b:25:99:00:00;b0:7b:25:99:00:01;b0:7b:25:99:00:02;b0:7b:25:99:00:03\r\n"
+    )
+
+
 def test_servers_of_a_range_without_a_line_are_warned_of_together(
     site: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
