@@ -13,7 +13,7 @@ from rackwright.rules.base import Fault, Rule
 from rackwright.rules.facts import End, Facts
 
 ADD_SWITCH = "add it to 'switches'"
-NETWORK = "chapter 4, networking design"
+NETWORK = "operations, cabling"
 PAIR = "table 8"
 #: The ports that share a bond, and what people call it.
 BONDS = ((BOND_PORTS, "the bond"), (STORAGE_PORTS, "the storage bond"))
@@ -258,7 +258,7 @@ class LeafInterconnect(Rule):
     what = "Two switches that share servers' bonds are cabled to each other."
     why = "When a server's cable to the one fails, others reach it through the other only over that link."
     mend = "State the cables between them in 'interconnects'."
-    source = PAIR
+    source = NETWORK
     needs = frozenset({"switches", "interconnects"})
 
     def check(self, facts: Facts) -> Iterator[Fault]:
@@ -279,7 +279,7 @@ class InterconnectSingle(Rule):
     what = "Two cables at least join a pair of switches that share servers' bonds."
     why = "With one, its failure divides the pair, and both switches think that they are alone."
     mend = "Add a second cable."
-    source = PAIR
+    source = NETWORK
     needs = frozenset({"switches", "interconnects"})
 
     def check(self, facts: Facts) -> Iterator[Fault]:
