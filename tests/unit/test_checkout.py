@@ -27,3 +27,10 @@ def committed_modes() -> dict[str, str]:
 def test_what_is_called_by_name_is_executable_in_a_clone(path: str) -> None:
     """A mode is lost as quietly as by an editor that writes the file anew; a clone then says Permission denied."""
     assert committed_modes()[path] == "100755"
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by their bare names: of two alike it refuses one, but only when both are in a run."""
+    run = ("tests/unit/", "tests/negative/", "tests/property/")
+    names = [Path(path).name for path in committed_modes() if path.startswith(run) and "/test_" in path]
+    assert sorted(set(names)) == sorted(names)

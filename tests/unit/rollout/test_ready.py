@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,17 @@ def test_plain_ansible_refuses_it_too(tmp_path: Path) -> None:
     site.write_text(TWO_HEADS, encoding="utf-8")
     task = ["-m", "rackwright_bundle", "-a", f"release=2026.11 destination={tmp_path}/mirror"]
     done = subprocess.run(
-        ["ansible", "localhost", "--check", *task, "-e", f"rackwright_site={site}"],
+        [
+            sys.executable,
+            "-m",
+            "ansible",
+            "adhoc",
+            "localhost",
+            "--check",
+            *task,
+            "-e",
+            f"rackwright_site={site}",
+        ],
         cwd=checkout(),
         capture_output=True,
         text=True,
