@@ -40,7 +40,8 @@ def test_no_namespace_or_claim_of_the_probe_is_left() -> None:
 
 def test_a_dead_time_service_is_found_and_named(site: SiteModel) -> None:
     node = NodeHost(site.kubernetes_nodes[-1])
-    assert verify("time").returncode == 0
+    sound = verify("time")
+    assert sound.returncode == 0, sound.stdout[-3000:]
     node.out("systemctl stop chrony")
     try:
         broken = verify("time")

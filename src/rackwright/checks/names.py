@@ -70,10 +70,16 @@ def judge_time(evidence: Evidence, node: Node, may_be_own: bool) -> Verdict:
         listed = ", ".join(f"{source[2]} (reach {source[5]})" for source in sources) or "none"
         return Verdict(may_be_own, f"follows only its own clock; sources: {listed}")
     selected = [source for source in sources if source[1] == "*"]
+    # For a moment none may be good enough (~, x, -) while the clock still goes by the last one: chrony itself counts it as
+    # synchronised then. Unreachable ones (?) don't count.
+    last = [source for source in sources if source[2] == name and source[1] in "-~x" and source[5] != "0"]
+    follows = "follows"
+    if not selected and last and tracking[-1] == "Normal":
+        selected, follows = last, "between two choices; followed last"
     if not selected:
         listed = ", ".join(f"{source[2]} state {source[1]} reach {source[5]}" for source in sources) or "none"
         return Verdict(False, f"no source selected; sources: {listed}")
-    good = f"follows {name or selected[0][2]}, stratum {tracking[2]}, offset {offset * 1e6:+.0f} µs"
+    good = f"{follows} {name or selected[0][2]}, stratum {tracking[2]}, offset {offset * 1e6:+.0f} µs"
     return Verdict(
         abs(offset) <= MAX_OFFSET, good if abs(offset) <= MAX_OFFSET else f"clock is off by {offset:+.3f} s"
     )

@@ -6,6 +6,7 @@ The target of a check on a node is that node unless it is named.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -141,6 +142,13 @@ BAD = [
         1,
     ),
     Bad("time.source", WORKER, "time-sources", "no source selected", swap("^,*,", "^,?,")),
+    Bad(
+        "time.source",
+        WORKER,
+        "time-sources",
+        "no source selected",
+        lambda t: re.sub(r"\^,.,[0-9.]+,", "^,~,192.0.2.1,", t),
+    ),  # another than the one followed
     Bad(
         "time.source",
         WORKER,

@@ -52,3 +52,16 @@ def test_without_any_evidence_every_check_fails_in_words(reference: SiteModel) -
         assert result.result == "failed"
         assert "gave no answer" in result.evidence
         assert result.hint
+
+
+@pytest.mark.parametrize("state", ["~", "x", "-"])
+def test_a_clock_between_two_choices_of_source_is_sound(
+    minimal: SiteModel, recorded: Evidence, state: str
+) -> None:
+    """chrony drops a source for a moment when its packets come unevenly, and goes on by what it learnt of it."""
+    change(recorded, "r760xa-1", "time-sources", lambda text: text.replace("^,*,", f"^,{state},"))
+    result = the_check(minimal, "time.source", "r760xa-1").evaluate(recorded)
+    assert result.result == "passed"
+    assert "between two choices" in result.evidence
+    change(recorded, "r760xa-1", "time-tracking", lambda text: text.replace("Normal", "Not synchronised"))
+    assert the_check(minimal, "time.source", "r760xa-1").evaluate(recorded).result == "failed"
