@@ -39,7 +39,7 @@ PODS = kubectl(
     *("get", "pods", "-A", "-o"),
     'jsonpath={range .items[*]}{.metadata.namespace}{"\\t"}{.metadata.name}{"\\t"}{.spec.nodeName}{"\\t"}'
     '{.status.phase}{"\\t"}{.metadata.deletionTimestamp}{"\\t"}{.status.containerStatuses[*].ready}{"\\t"}'
-    '{.status.containerStatuses[*].state.waiting.reason}{"\\n"}{end}',
+    '{.status.containerStatuses[*].state.waiting.reason}{"\\t"}{.spec.restartPolicy}{"\\n"}{end}',
 )
 NODES = kubectl("nodes", "get", "nodes", "-o", "json")
 
@@ -156,11 +156,16 @@ def judge_strangers(evidence: Evidence, model: SiteModel) -> Verdict:
 
 
 def judge_pods(evidence: Evidence) -> Verdict:
-    """Every pod that lasts is running and ready; the checks' own short-lived ones are left out."""
+    """Every pod that lasts is running and ready.
+
+    Left out: the checks' own short-lived pods, and those that do one thing and end (a volume's clean-up, a
+    job), while nothing is wrong with them.
+    """
     problems, count = [], 0
     for line in evidence.text(CLUSTER, "pods").splitlines():
-        namespace, name, node, phase, deleted, ready, waiting = line.split("\t")
-        if namespace == NAMESPACE or deleted or phase == "Succeeded":
+        namespace, name, node, phase, deleted, ready, waiting, restarts = line.split("\t")
+        at_work = phase in ("Pending", "Running") and waiting in ("", "ContainerCreating", "PodInitializing")
+        if namespace == NAMESPACE or deleted or phase == "Succeeded" or (restarts != "Always" and at_work):
             continue
         count += 1
         where = f"{namespace}/{name} on {node or 'no node'}"

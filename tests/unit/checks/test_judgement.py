@@ -65,3 +65,17 @@ def test_a_clock_between_two_choices_of_source_is_sound(
     assert "between two choices" in result.evidence
     change(recorded, "r760xa-1", "time-tracking", lambda text: text.replace("Normal", "Not synchronised"))
     assert the_check(minimal, "time.source", "r760xa-1").evaluate(recorded).result == "failed"
+
+
+@pytest.mark.parametrize("state", ["Pending\t\tfalse\tContainerCreating", "Running\t\ttrue\t"])
+def test_a_pod_that_does_one_thing_and_ends_may_be_at_it(
+    minimal: SiteModel, recorded: Evidence, state: str
+) -> None:
+    """The volume that the run before asked for is cleaned up while this one looks."""
+    pod = f"local-path-storage\thelper-pod-delete-pvc-1\tr760xa-1\t{state}"
+    check = the_check(minimal, "nodes.pods", "")
+    change(recorded, CLUSTER, "pods", lambda text: f"{text}{pod}\tNever\n")
+    assert check.evaluate(recorded).result == "passed"
+    if "Pending" in state:
+        change(recorded, CLUSTER, "pods", lambda text: f"{text}{pod}\tAlways\n")
+        assert check.evaluate(recorded).result == "failed"
