@@ -1,0 +1,1 @@
+"""Cold metal: from power-off to an operating system, through the BMC and Ironic."""
