@@ -12,16 +12,12 @@ from typing import Any
 
 from rackwright.derive.model import Interface, Network, Node, SiteModel
 from rackwright.errors import UsageError
-from rackwright.lab import silicon
+from rackwright.lab import metal_spec, silicon
+from rackwright.lab.metal_spec import FabricSpec, MachineSpec, named, short
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
-INTERFACE_NAME_LIMIT = 15
 LEAST_MTU = 1280
-
-
-def short(prefix: str, *parts: str) -> str:
-    """A network device name of at most 15 characters: stable, and unique for ``parts``."""
-    return prefix + hashlib.sha256("/".join(parts).encode()).hexdigest()[: 12 - len(prefix)]
+BMC_LINK = "idrac"
 
 
 @dataclass(frozen=True)
@@ -35,8 +31,13 @@ class BridgeSpec:
     @property
     def name(self) -> str:
         """The bridge's device name in the lab's namespace."""
-        name = f"br-{self.purpose}"
-        return name if len(name) <= INTERFACE_NAME_LIMIT else short("br", self.purpose)
+        return named("br", self.purpose)
+
+    @property
+    def mac(self) -> str:
+        """The bridge's own: of one that has none stated it changes with its ports, and no gateway does that."""
+        digits = hashlib.sha256(f"{self.purpose}/{self.address}".encode()).hexdigest()
+        return ":".join(["02", *(digits[i : i + 2] for i in range(0, 10, 2))])
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class NodeSpec:
     """A node. ``machine_id``: 32 hexadecimal digits; ``gpus``: the content of its gpus.json, None without.
 
     ``service_tag`` is for the record: a container shows the host's DMI data, which can't be imitated.
+    With ``machine`` the node is a bare machine; ``links`` and ``gateway`` are then its BMC's.
     """
 
     name: str
@@ -77,6 +79,12 @@ class NodeSpec:
     #: Share of this machine's processors beside the other nodes', as a multiple. A control plane must not starve when
     #: all workers start their agents at once: on site it has processors of its own.
     weight: int = 1
+    machine: MachineSpec | None = None
+
+    @property
+    def metal(self) -> bool:
+        """Whether it is a bare machine with a BMC, not a container."""
+        return self.machine is not None
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,8 @@ class LabSpec:
     nodes: tuple[NodeSpec, ...]
     nameservers: tuple[IPv4Address, ...]
     hosts: tuple[tuple[str, str], ...]
+    #: The switches that bare machines are cabled to; None where there are none.
+    fabric: FabricSpec | None = None
 
     @property
     def namespace(self) -> str:
@@ -124,18 +134,24 @@ class LabSpec:
             nodes=tuple(_node_from(n) for n in data["nodes"]),
             nameservers=tuple(IPv4Address(a) for a in data["nameservers"]),
             hosts=tuple((address, names) for address, names in data["hosts"]),
+            fabric=metal_spec.fabric_from_dict(data["fabric"]) if data.get("fabric") else None,
         )
 
 
-def from_site(model: SiteModel, name: str | None = None) -> LabSpec:
-    """The lab of a site, under its own or another name; UsageError where the name can't be one."""
+def from_site(model: SiteModel, name: str | None = None, metal: Iterable[str] = ()) -> LabSpec:
+    """The lab of a site, under its own or another name, with the nodes of ``metal`` as bare machines.
+
+    UsageError where the name can't be one, or a node can't be bare.
+    """
     lab_name = check_name(name or model.name)
+    bare = metal_spec.check(model, metal)
+    route = model.default_route
+    nodes = tuple(_node(model, node, route, node.name in bare) for node in model.nodes)
     taken = _taken(model)
     bridges = tuple(
         BridgeSpec(purpose, _workstation(network, taken), max(network.mtu, LEAST_MTU))
         for purpose, network in model.networks.items()
     )
-    route = model.default_route
     own = next((b.address.ip for b in bridges if b.purpose == "management"), None)
     hosts = [(str(node.address), f"{node.fqdn} {node.name}") for node in model.nodes]
     hosts.append((str(model.api_vip), model.api_fqdn))
@@ -149,9 +165,10 @@ def from_site(model: SiteModel, name: str | None = None) -> LabSpec:
         domain=model.domain,
         user=model.access.user,
         bridges=bridges,
-        nodes=tuple(_node(model, node, route) for node in model.nodes),
+        nodes=nodes,
         nameservers=tuple(model.dns_servers),
         hosts=tuple(hosts),
+        fabric=metal_spec.fabric(model, (n.machine for n in nodes if n.machine is not None)),
     )
 
 
@@ -164,8 +181,10 @@ def check_name(name: str) -> str:
     return name
 
 
-def _node(model: SiteModel, node: Node, route: Network | None) -> NodeSpec:
+def _node(model: SiteModel, node: Node, route: Network | None, bare: bool) -> NodeSpec:
     links = tuple(_links(node, model.networks))
+    if bare:
+        route, links = model.networks["oob"], (_bmc_link(node, model.networks["oob"]),)
     routed = route is not None and any(
         link.purpose == route.purpose and link.address is not None for link in links
     )
@@ -180,7 +199,13 @@ def _node(model: SiteModel, node: Node, route: Network | None) -> NodeSpec:
         service_tag=node.service_tag,
         gpus=silicon.describe(node.gpus, identity, model.versions) if node.gpus else None,
         weight=CONTROL_PLANE_WEIGHT if node.is_control_plane else 1,
+        machine=metal_spec.machine(model, node) if bare else None,
     )
+
+
+def _bmc_link(node: Node, oob: Network) -> LinkSpec:
+    address = IPv4Interface((node.bmc.address, oob.cidr.prefixlen))
+    return LinkSpec(node.name, BMC_LINK, oob.purpose, node.bmc.mac.lower(), address, max(oob.mtu, LEAST_MTU))
 
 
 def _links(node: Node, networks: Mapping[str, Network]) -> Iterable[LinkSpec]:
@@ -243,6 +268,7 @@ def _node_from(data: Mapping[str, Any]) -> NodeSpec:
         service_tag=data["service_tag"],
         weight=data.get("weight", 1),
         gpus=data["gpus"],
+        machine=metal_spec.from_dict(data["machine"]) if data.get("machine") else None,
     )
 
 

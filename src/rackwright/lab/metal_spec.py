@@ -1,0 +1,244 @@
+"""What the lab knows of bare machines, as plain data: their ports, disks and memory, and the switches between."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rackwright import catalog
+from rackwright.derive.model import Node, SiteModel
+from rackwright.errors import UsageError
+
+MIB, GIB = 2**20, 2**30
+#: An emulated machine: enough for the deployment's ramdisk, and for a control plane or an imitated GPU worker.
+CPUS = 2
+MEMORY_MIB = 3072
+#: What the emulator takes beside the machine's memory: translated code, the firmware, the BMC.
+OVERHEAD_MIB = 1024
+#: Disks are sparse, and smaller than the server's: the first holds the operating system.
+SYSTEM_DISK_GB = 16
+OTHER_DISK_GB = 4
+DEVICE_NAME_LIMIT = 15
+#: Where a site doesn't say which switch a port is cabled to.
+SOME_SWITCH = "fabric"
+#: What the rest of a rehearsal needs: the containers, Ansible, and this machine itself.
+RESERVE_MIB = 4096
+#: Emulated machines for each processor of this machine; with more, timeouts are met too late.
+MACHINES_PER_CPU = 2
+
+
+@dataclass(frozen=True)
+class PortSpec:
+    """A machine's network port: a tap in the lab's namespace, in ``bridge``; ``mtu`` in bytes.
+
+    On a switch it lets untagged frames through where ``native`` is true, and those of ``vlans``; with ``vlans`` None
+    it is on no switch, and everything passes.
+    """
+
+    name: str
+    mac: str
+    tap: str
+    bridge: str
+    mtu: int
+    native: bool = True
+    vlans: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class DiskSpec:
+    """A disk: ``size_gb`` in GiB; ``kind`` is ``nvme`` or ``virtio``, the latter for a RAID controller's volume."""
+
+    size_gb: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """A bare machine and its BMC. ``hardware`` is what the BMC states: the parts of the profile, not the emulator's."""
+
+    profile: str
+    product: str
+    ports: tuple[PortSpec, ...]
+    disks: tuple[DiskSpec, ...]
+    memory_mib: int = MEMORY_MIB
+    cpus: int = CPUS
+    hardware: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FabricSpec:
+    """The switches that the machines' ports are cabled to, in a row, and the networks on the first one's trunk.
+
+    ``networks``: purpose and VLAN, None for the untagged one; ``mtu`` of the switches' ports in bytes.
+    """
+
+    switches: tuple[str, ...]
+    networks: tuple[tuple[str, int | None], ...]
+    mtu: int
+
+
+def short(prefix: str, *parts: str) -> str:
+    """A network device name of at most 15 characters: stable, and unique for ``parts``."""
+    return prefix + hashlib.sha256("/".join(parts).encode()).hexdigest()[: 12 - len(prefix)]
+
+
+def named(prefix: str, name: str) -> str:
+    """``prefix-name`` where a network device can be called so, else a short name that is as unique."""
+    whole = f"{prefix}-{name}"
+    return whole if len(whole) <= DEVICE_NAME_LIMIT else short(prefix, name)
+
+
+def check(model: SiteModel, metal: Iterable[str]) -> frozenset[str]:
+    """The names, if these nodes can be bare machines; else UsageError."""
+    wanted = frozenset(metal)
+    known = {node.name: node for node in model.nodes}
+    for name in sorted(wanted):
+        if name not in known:
+            raise UsageError(f"site {model.name} has no node {name!r}", f"its nodes: {', '.join(known)}")
+        if known[name].is_head:
+            raise UsageError(
+                f"{name} is a head node, from which the others are installed: it can't be a bare machine here",
+                "leave it out of --metal",
+            )
+        if all(interface.network != "oob" for interface in known[name].interfaces):
+            raise UsageError(
+                f"{name} has no port on the oob network, over which bare machines boot",
+                f"state its lom1, or leave {name} out of --metal",
+            )
+    return wanted
+
+
+def choose(model: SiteModel, available: int, processors: int) -> tuple[tuple[str, ...], str]:
+    """The nodes that ``--metal`` without names means, and why: all but the head, or as many as there is room for.
+
+    ``available`` bytes of memory, ``processors`` of this machine. GPU workers come first, then control planes. UsageError
+    where there is no room for one.
+    """
+    able = [node for node in model.nodes if not node.is_head]
+    able.sort(key=lambda node: (not node.is_gpu_worker, node.name))
+    each = MEMORY_MIB + OVERHEAD_MIB
+    by_memory = max(0, (available // MIB - RESERVE_MIB) // each)
+    by_processors = processors * MACHINES_PER_CPU
+    names = tuple(sorted(node.name for node in able[: min(by_memory, by_processors)]))
+    if len(names) == len(able):
+        return names, "all servers but the head"
+    limit = f"{available / GIB:.1f} GiB of memory available, {RESERVE_MIB / 1024:.0f} GiB kept for the rest, "
+    limit += f"{each / 1024:.0f} GiB each"
+    if by_processors < by_memory:
+        limit = f"{processors} processors, {MACHINES_PER_CPU} emulated machines each"
+    if not names:
+        raise UsageError(
+            f"no room for an emulated machine: {limit}", "free some memory, or name one: --metal NODE"
+        )
+    return names, f"{len(names)} of the {len(able)} servers beside the head: {limit}"
+
+
+def machine(model: SiteModel, node: Node) -> MachineSpec:
+    """The bare machine that stands for a server."""
+    facts = catalog.builtin().servers.get(node.profile)
+    names = {port.interface: name for name, port in facts.ports.items()} if facts is not None else {}
+    ports = tuple(_ports(model, node, names))
+    return MachineSpec(
+        profile=node.profile,
+        product=node.product,
+        ports=ports,
+        disks=_disks(facts),
+        hardware=_hardware(node, facts, ports),
+    )
+
+
+def fabric(model: SiteModel, machines: Iterable[MachineSpec]) -> FabricSpec | None:
+    """The switches between these machines and the site's networks; None where no machine is cabled to one."""
+    used = {port.bridge for one in machines for port in one.ports if port.vlans is not None}
+    if not used:
+        return None
+    carried = [n for n in model.networks.values() if n.purpose == "management" or n.vlan is not None]
+    networks = tuple(
+        (n.purpose, None if n.purpose == "management" else n.vlan) for n in carried if n.purpose != "oob"
+    )
+    return FabricSpec(tuple(sorted(used)), networks, max(n.mtu for n in carried))
+
+
+def _ports(model: SiteModel, node: Node, names: Mapping[str, str]) -> Iterable[PortSpec]:
+    """Every physical port: the one on oob, and the bonds' members on their switches."""
+    bonds = {member: bond for bond in node.interfaces if bond.kind == "bond" for member in bond.members}
+    for interface in node.interfaces:
+        if interface.kind != "physical":
+            continue
+        name = names.get(interface.name, interface.name)
+        tap, mac = short("t", node.name, name), interface.mac.lower()
+        bond = bonds.get(interface.name)
+        if bond is None:
+            yield PortSpec(name, mac, tap, named("br", str(interface.network)), interface.mtu)
+            continue
+        vlans = tuple(i.vlan for i in node.interfaces if i.parent == bond.name and i.vlan is not None)
+        bridge = named("sw", _switch(model, node.name, name))
+        mtu = max([interface.mtu, *(n.mtu for n in model.networks.values() if n.purpose != "oob")])
+        yield PortSpec(name, mac, tap, bridge, mtu, bond.network is not None, vlans)
+
+
+def _switch(model: SiteModel, node: str, port: str) -> str:
+    """The switch at the other end of a port's cable."""
+    for cable in model.cables:
+        for end, far in ((cable.a, cable.b), (cable.b, cable.a)):
+            if (end.device, end.port) == (node, port):
+                return far.device
+    return SOME_SWITCH
+
+
+def _disks(facts: catalog.Server | None) -> tuple[DiskSpec, ...]:
+    """The disks that the operating system sees; of those behind a RAID controller, one volume."""
+    if facts is None or facts.disks.raid:
+        return (DiskSpec(SYSTEM_DISK_GB, "virtio"),)
+    others = (DiskSpec(OTHER_DISK_GB, "nvme") for _ in range(facts.disks.count - 1))
+    return (DiskSpec(SYSTEM_DISK_GB, "nvme"), *others)
+
+
+def _hardware(node: Node, facts: catalog.Server | None, ports: Iterable[PortSpec]) -> dict[str, Any]:
+    """What the server is made of, by the catalogue: for the BMC to state."""
+    if facts is None:
+        return {}
+    gpus = None
+    if node.gpus is not None:
+        gpus = {"product": node.gpus.key, "count": node.gpus.count}
+    return {
+        "cpu": facts.cpu.model_dump(mode="json"),
+        "memory_gb": facts.memory_gb,
+        "dimms": facts.dimms.model_dump(mode="json") if facts.dimms is not None else None,
+        "disks": facts.disks.model_dump(mode="json"),
+        "nics": [
+            {
+                "port": port.name,
+                "mac": port.mac,
+                "product": facts.ports[port.name].product,
+                "speed_gbps": facts.ports[port.name].speed_gbps,
+            }
+            for port in ports
+        ],
+        "gpus": gpus,
+    }
+
+
+def from_dict(data: Mapping[str, Any]) -> MachineSpec:
+    """The machine that ``asdict`` described, after JSON; KeyError where it is not one."""
+    return MachineSpec(
+        profile=data["profile"],
+        product=data["product"],
+        ports=tuple(PortSpec(**{**p, "vlans": _tuple(p["vlans"])}) for p in data["ports"]),
+        disks=tuple(DiskSpec(d["size_gb"], d["kind"]) for d in data["disks"]),
+        memory_mib=data["memory_mib"],
+        cpus=data["cpus"],
+        hardware=data["hardware"],
+    )
+
+
+def fabric_from_dict(data: Mapping[str, Any]) -> FabricSpec:
+    """The switches that ``asdict`` described, after JSON; KeyError where they are not."""
+    networks = tuple((purpose, vlan) for purpose, vlan in data["networks"])
+    return FabricSpec(tuple(data["switches"]), networks, data["mtu"])
+
+
+def _tuple(value: Sequence[int] | None) -> tuple[int, ...] | None:
+    return None if value is None else tuple(value)
