@@ -100,6 +100,33 @@ class Disks(Entry):
     details: str = ""
 
 
+class Raid(Entry):
+    """The volume that a controller makes of all data disks: level as Ironic writes it, what is left of them in GiB."""
+
+    level: Literal["1", "1+0", "5", "6"]
+    size_gib: Count
+
+
+class Volume(Entry):
+    """A file system of a spare disk: where it is mounted, its label, and its share of the disk in per cent."""
+
+    mount: Annotated[str, Field(pattern=r"^/[^ ]+$")]
+    label: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,12}$")]
+    percent: Annotated[int, Field(ge=1, le=100)]
+
+
+class Storage(Entry):
+    """The local storage: the operating system has the first disk for itself, ``volumes`` are on the second."""
+
+    volumes: tuple[Volume, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if sum(volume.percent for volume in self.volumes) not in (0, 100):
+            raise ValueError("the volumes of a disk take 100 per cent of it together")
+        return self
+
+
 class Psu(Entry):
     """Power supplies; rating of one in W; redundancy as its maker writes it."""
 
@@ -112,6 +139,8 @@ class Server(Entry):
     """A validated server configuration; ``height`` in rack units; the first GPU option is the usual one.
 
     ``base_power_w``: what it draws beside its CPUs and GPUs: board, memory, disks, adapters, fans, losses.
+    ``bios``: iDRAC's attributes and their values; what isn't named stays as it is. ``raid``: None where the disks
+    go to the operating system as they are.
     """
 
     product: Annotated[str, _sourced]
@@ -125,6 +154,9 @@ class Server(Entry):
     dimms: Annotated[Dimms | None, _sourced] = None
     psu: Annotated[Psu | None, _sourced] = None
     base_power_w: Annotated[Count | None, _sourced] = None
+    bios: Annotated[dict[str, str], _sourced] = Field(default_factory=dict)
+    raid: Annotated[Raid | None, _sourced] = None
+    storage: Annotated[Storage | None, _sourced] = None
 
     @field_validator("ports")
     @classmethod
@@ -328,10 +360,18 @@ class Tested(Entry):
     emulated: tuple[str, ...] = ()
 
 
+class Firmware(Entry):
+    """The oldest firmware that is not warned of; None where no public source says one."""
+
+    minimum: Annotated[str | None, Field(pattern=r"^[0-9][0-9A-Za-z.-]*$")] = None
+    source: str
+
+
 class Release(BaseModel):
     """Versions that were tested together. ``components`` maps a name to its facts, ``version`` among them.
 
     ``end_of_life`` of a component: the day after which its makers mend it no more, where they say one.
+    ``firmware``: the servers' baseline, by ``bios``, ``idrac``, ``perc`` or a product's key.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -340,6 +380,7 @@ class Release(BaseModel):
     status: str
     components: dict[str, dict[str, Any]]
     tested_together: tuple[Tested, ...] = ()
+    firmware: dict[str, Firmware] = Field(default_factory=dict)
 
     @property
     def versions(self) -> Mapping[str, str]:

@@ -1,0 +1,57 @@
+"""What a BMC states of its server's hardware, read with as few requests as it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+SYSTEM = "/redfish/v1/Systems/System.Embedded.1"
+MANAGER = "/redfish/v1/Managers/iDRAC.Embedded.1"
+ADAPTERS = "/redfish/v1/Chassis/System.Embedded.1/NetworkAdapters"
+FIRMWARE = "/redfish/v1/UpdateService/FirmwareInventory"
+#: An iDRAC9 gives a collection's members whole when asked so: one request in the place of dozens.
+EXPAND = "?$expand=*($levels=1)"
+
+Get = Callable[[str], "dict[str, Any] | None"]
+
+
+def collect(get: Get) -> dict[str, dict[str, Any]]:
+    """Redfish resources by ``@odata.id``: the system, its processors, memory, drives, PCIe functions, network
+    functions and installed firmware.
+
+    ``get`` gives a path's JSON, or None where there is no such resource; what it raises goes through.
+    """  # fmt: skip
+    found: dict[str, dict[str, Any]] = {}
+
+    def keep(body: dict[str, Any] | None) -> dict[str, Any]:
+        if body is not None and "@odata.id" in body:
+            found[body["@odata.id"]] = body
+        return body or {}
+
+    system = keep(get(SYSTEM))
+    keep(get(MANAGER))
+    for name in ("Processors", "Memory", "EthernetInterfaces"):
+        for member in _members(get, f"{SYSTEM}/{name}"):
+            keep(member)
+    for storage in _members(get, f"{SYSTEM}/Storage"):
+        for drive in storage.get("Drives", ()):
+            keep(get(drive["@odata.id"]))
+    for function in system.get("PCIeFunctions", ()):
+        keep(get(function["@odata.id"]))
+    for adapter in _members(get, ADAPTERS):
+        functions = adapter.get("NetworkDeviceFunctions", {}).get("@odata.id")
+        for member in _members(get, functions) if functions else ():
+            keep(member)
+    for member in _members(get, FIRMWARE):
+        keep(member)
+    return found
+
+
+def _members(get: Get, path: str) -> Iterator[dict[str, Any]]:
+    """The members of a collection, each whole."""
+    collection = get(path + EXPAND) or get(path) or {}
+    for member in collection.get("Members", ()):
+        # A BMC that doesn't know the question answers with the links alone.
+        whole = member if set(member) - {"@odata.id"} else get(member["@odata.id"])
+        if whole is not None:
+            yield whole
