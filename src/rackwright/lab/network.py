@@ -83,6 +83,8 @@ def plan_bridges(bridges: Iterable[BridgeSpec], have: Mapping[str, Device]) -> l
         device = have.get(bridge.name)
         if device is None:
             lines.append(f"link add {bridge.name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
+        if device is None or device.mac != bridge.mac:
+            lines.append(f"link set {bridge.name} address {bridge.mac}")
         if device is None or device.mtu != bridge.mtu:
             lines.append(f"link set {bridge.name} mtu {bridge.mtu}")
         if device is None or bridge.address not in device.addresses:

@@ -14,7 +14,7 @@ LO = Device("lo", "", "00:00:00:00:00:00", 65536, True, None, frozenset())
 
 def have_bridges(lab: LabSpec) -> dict[str, Device]:
     bridges = (
-        Device(b.name, "bridge", "02:aa:00:00:00:00", b.mtu, True, None, frozenset({b.address}))
+        Device(b.name, "bridge", b.mac, b.mtu, True, None, frozenset({b.address}))
         for b in lab.bridges
     )
     return {"lo": LO, **{device.name: device for device in bridges}}
@@ -49,6 +49,21 @@ def test_only_a_lost_address_is_added_again(lab: LabSpec) -> None:
     have = have_bridges(lab)
     have["br-storage"] = replace(have["br-storage"], addresses=frozenset())
     assert plan_bridges(lab.bridges, have) == ["address add 198.51.100.254/24 brd + dev br-storage"]
+
+
+def test_a_bridge_keeps_its_own_address_whatever_ports_come_and_go(lab: LabSpec) -> None:
+    """It is the nodes' gateway. The kernel gives one without an address the lowest of its ports', so with a stopped node the
+    gateway's address changed, and the answers of the others went nowhere until they asked for it again.
+    """
+    lines = plan_bridges(lab.bridges, {})
+    for bridge in lab.bridges:
+        assert f"link set {bridge.name} address {bridge.mac}" in lines
+        assert int(bridge.mac[:2], 16) & 3 == 2, "locally administered, of one machine"
+    assert len({bridge.mac for bridge in lab.bridges}) == len(lab.bridges)
+    have = have_bridges(lab)
+    have["br-storage"] = replace(have["br-storage"], mac="02:bb:00:00:00:00")
+    storage = next(bridge for bridge in lab.bridges if bridge.purpose == "storage")
+    assert plan_bridges(lab.bridges, have) == [f"link set br-storage address {storage.mac}"]
 
 
 def test_a_node_from_nothing(lab: LabSpec) -> None:
