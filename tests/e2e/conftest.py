@@ -127,17 +127,23 @@ class Lab:
             where, "kubectl --kubeconfig /etc/kubernetes/admin.conf " + " ".join(words), timeout
         )
 
+    def _etcd(self, node: str | None, words: str) -> str:
+        pki = "/etc/kubernetes/pki/etcd"
+        return self.shell(
+            node or self.model.control_planes[0].name,
+            "etcdctl --endpoints=https://127.0.0.1:2379 "
+            f"--cacert={pki}/ca.crt --cert={pki}/server.crt --key={pki}/server.key {words}",
+        )
+
     def etcd_members(self, node: str | None = None) -> list[dict[str, object]]:
         """The members as etcd itself tells them."""
-        where = node or self.model.control_planes[0].name
-        pki = "/etc/kubernetes/pki/etcd"
-        answer = self.shell(
-            where,
-            "etcdctl --endpoints=https://127.0.0.1:2379 "
-            f"--cacert={pki}/ca.crt --cert={pki}/server.crt --key={pki}/server.key member list -w json",
-        )
-        members: list[dict[str, object]] = json.loads(answer)["members"]
+        members: list[dict[str, object]] = json.loads(self._etcd(node, "member list -w json"))["members"]
         return members
+
+    def etcd_healthy(self, node: str | None = None) -> int:
+        """How many members take part: asked from one, each commits a proposal of its own."""
+        answer = self._etcd(node, "endpoint health --cluster -w json 2>/dev/null || true")
+        return sum(bool(member["health"]) for member in json.loads(answer or "[]"))
 
 
 def process_running(*words: str) -> Callable[[], bool]:
