@@ -26,7 +26,7 @@ short_description: A Rackwright site file as inventory
 description:
   - Loads, validates and derives a site file; an invalid one stops here with all its errors.
   - "Groups: C(head), C(control_plane), C(gpu_worker), C(kubernetes), C(profile_…) and C(rack_…)."
-  - The environment variable E(RACKWRIGHT_OVERLAY) may name a YAML file with variables of groups.
+  - The environment variable E(RACKWRIGHT_OVERLAY) may name a YAML file with variables of groups and hosts.
 options:
   plugin:
     description: Marks the file as a site.
@@ -77,7 +77,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             self._lay_over(inventory, loader, overlay)
 
     def _lay_over(self, inventory: Any, loader: Any, path: str) -> None:
-        """Set the overlay file's variables: a mapping of groups (``all`` as a rule) to variables."""
+        """Set the overlay file's variables: a mapping of groups (``all`` as a rule) and hosts to variables."""
         groups = (
             loader.load_from_file(path, cache="none", trusted_as_template=True)
             if Path(path).is_file()
@@ -87,11 +87,12 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             raise AnsibleParserError(
                 f"RACKWRIGHT_OVERLAY names {path}, which is no file with a mapping 'all: …'"
             )
-        for group, variables in groups.items():
-            if group not in inventory.groups or not isinstance(variables, dict):
-                known = ", ".join(sorted(inventory.groups))
+        for entity, variables in groups.items():
+            known = entity in inventory.groups or entity in inventory.hosts
+            if not known or not isinstance(variables, dict):
+                names = ", ".join(sorted(inventory.groups))
                 raise AnsibleParserError(
-                    f"{path}: '{group}' is not a group with variables; groups here: {known}"
+                    f"{path}: '{entity}' is not a group or host with variables; groups here: {names}"
                 )
             for name, value in variables.items():
-                inventory.set_variable(group, name, value)
+                inventory.set_variable(entity, name, value)

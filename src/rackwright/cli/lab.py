@@ -15,6 +15,7 @@ import yaml
 
 from rackwright.errors import ExitCode, UsageError
 from rackwright.lab import lab, spec, workstation
+from rackwright.lab.status import LabStatus, NodeStatus
 from rackwright.site import load_site
 
 Action = Callable[[argparse.Namespace], int]
@@ -22,7 +23,7 @@ Action = Callable[[argparse.Namespace], int]
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command with its own subcommands."""
-    parser = subparsers.add_parser("lab", help="a site's nodes as containers on this machine")
+    parser = subparsers.add_parser("lab", help="a site's nodes on this machine: containers, or bare machines")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     up = _action(actions, "up", _up, "make the lab, or mend it: safe to run again at any time")
     up.add_argument(
@@ -30,6 +31,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     up.add_argument(
         "--only", action="append", default=[], metavar="NODE", help="start only this node; repeatable"
+    )
+    up.add_argument(
+        "--metal",
+        action="append",
+        default=[],
+        metavar="NODE[,NODE...]",
+        help="these are no containers but bare machines: off, with a BMC; repeatable",
     )
     down = _action(actions, "down", _down, "remove the lab with all that belongs to it", optional=True)
     down.add_argument("--all", action="store_true", help="every lab on this machine")
@@ -103,7 +111,8 @@ def _name(args: argparse.Namespace) -> str:
 
 
 def _up(args: argparse.Namespace) -> int:
-    wanted = spec.from_site(load_site(args.site), args.name)
+    metal = [name for names in args.metal for name in names.split(",") if name]
+    wanted = spec.from_site(load_site(args.site), args.name, metal)
     for node in args.only:
         wanted.node(node)
     lab.up(wanted, _say, args.memory, args.only)
@@ -127,16 +136,22 @@ def _status(args: argparse.Namespace) -> int:
     return ExitCode.DONE if all(status.state == "up" for status in found) else ExitCode.NOT_AS_IT_SHOULD_BE
 
 
-def _text(status: lab.LabStatus) -> str:
+def _text(status: LabStatus) -> str:
     lines = [f"lab {status.name}: {status.state}, namespace {status.namespace}, memory {_mib(status.memory)}"]
     width = max((len(node.name) for node in status.nodes), default=4)
     for node in status.nodes:
         ssh = "ssh answers" if node.ssh else "no ssh"
         lines.append(
             f"  {node.name:{width}}  {node.address:15}  {node.state:8}  pid {node.pid or '-':>8}  {ssh:11}  "
-            f"{_mib(node.memory):>9}"
+            f"{_mib(node.memory):>9}{_bmc(node)}"
         )
     return "\n".join(lines)
+
+
+def _bmc(node: NodeStatus) -> str:
+    if not node.metal:
+        return ""
+    return "  bare machine, BMC answers" if node.bmc else "  bare machine, no BMC"
 
 
 def _mib(size: int | None) -> str:

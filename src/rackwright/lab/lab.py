@@ -9,66 +9,20 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rackwright.errors import RunFailure, UsageError
-from rackwright.lab import cgroups, hostlimits, network, node, rootfs
+from rackwright.lab import cgroups, hostlimits, metal, metal_network, network, node, rootfs
 from rackwright.lab.command import attempt
 from rackwright.lab.spec import LabSpec, NodeSpec
 from rackwright.lab.state import State, names
+from rackwright.lab.status import LabStatus, NodeStatus
 
 Say = Callable[[str], None]
 AT_ONCE = 4
 SSH_LIMIT_S = 45.0
+BMC_LIMIT_S = 30.0
 CONTAINER_LIMIT_S = 5.0  # by then a container has its process 1, or never gets it
-
-
-@dataclass(frozen=True)
-class NodeStatus:
-    """What a node is now. ``state`` is ``running``, ``stopped`` (on purpose) or ``dead``; memory in bytes."""
-
-    name: str
-    address: str
-    pid: int | None
-    state: str
-    ssh: bool
-    memory: int | None
-
-
-@dataclass(frozen=True)
-class LabStatus:
-    """What a lab is now. ``state`` is ``up``, ``partial`` or ``down``; memory in bytes, of all nodes."""
-
-    name: str
-    site: str
-    namespace: str
-    state: str
-    memory: int | None
-    nodes: tuple[NodeStatus, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able data."""
-        nodes = [
-            {
-                "name": n.name,
-                "address": n.address,
-                "pid": n.pid,
-                "state": n.state,
-                "ssh": n.ssh,
-                "memory_bytes": n.memory,
-            }
-            for n in self.nodes
-        ]
-        return {
-            "name": self.name,
-            "site": self.site,
-            "namespace": self.namespace,
-            "state": self.state,
-            "memory_bytes": self.memory,
-            "nodes": nodes,
-        }
 
 
 #: The programs that a lab is made with, and Debian's packages of them.
@@ -92,12 +46,15 @@ def require_programs() -> None:
 
 
 def up(spec: LabSpec, say: Say, memory_limit: int | None = None, only: Sequence[str] = ()) -> State:
-    """Make the lab as ``spec`` says, from whatever is there; returns when every node lets us log in.
+    """Make the lab as ``spec`` says, from whatever is there.
 
+    Returns when every container lets us log in, and the BMC of every bare machine answers; those stay off.
     ``memory_limit`` is per node, in bytes. ``only`` names the nodes to start, default all.
     RunFailure names the node that did not come up.
     """
     require_programs()
+    if any(n.metal for n in spec.nodes):
+        metal.require_programs()
     state = State(spec.name)
     started = time.monotonic()
     with state.locked("bring the lab up"):
@@ -106,20 +63,29 @@ def up(spec: LabSpec, say: Say, memory_limit: int | None = None, only: Sequence[
         state.prepare(spec)
         _pin(state).write_text(base.parent.name + "\n")
         hostlimits.raise_limits(say)
-        wanted = {n.name for n in spec.nodes}
+        wanted = {n.name for n in spec.nodes if before is None or not _turned(before, n)}
         for stray in sorted(_known_nodes(spec.name, state) - wanted):
-            say(f"{stray} is no longer part of the site: removing it")
+            say(f"{stray} is no longer what it was: removing it")
             _erase_node(spec, state, stray)
         network.ensure_lab(spec)
+        metal_network.ensure(spec)
         nodes = [n for n in spec.nodes if not only or n.name in only]
         for n in spec.nodes:
-            files = node.prepare(spec, n, state)
+            if n.metal:
+                metal.prepare(spec, n, state)
+            else:
+                node.prepare(spec, n, state)
             if before is not None and any(n.name == o.name and n.gpus != o.gpus for o in before.nodes):
-                node.write_silicon(files, n.gpus)
+                node.write_silicon(node.NodeFiles(state.node(n.name)), n.gpus)
         state.write_known_hosts(spec)
         _start_all(spec, state, nodes, base, memory_limit, say)
     say(f"lab {spec.name} is up: {len(nodes)} nodes in {time.monotonic() - started:.0f} s")
     return state
+
+
+def _turned(before: LabSpec, n: NodeSpec) -> bool:
+    """Whether a node was a container and is to be a bare machine, or the other way round."""
+    return any(n.name == old.name and n.metal != old.metal for old in before.nodes)
 
 
 def _pin(state: State) -> Path:
@@ -162,7 +128,10 @@ def _start_all(
                 seconds, how = future.result()
                 left = (time.monotonic() - begun) / done * (len(nodes) - done)
                 rest = f", about {left:.0f} s left" if done < len(nodes) else ""
-                say(f"[{done:2}/{len(nodes)}] {waiting[future].name} {how}, ssh after {seconds:.1f} s{rest}")
+                what = "BMC" if waiting[future].metal else "ssh"
+                say(
+                    f"[{done:2}/{len(nodes)}] {waiting[future].name} {how}, {what} after {seconds:.1f} s{rest}"
+                )
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -172,6 +141,8 @@ def _start(
     spec: LabSpec, state: State, n: NodeSpec, base: Path, memory_limit: int | None
 ) -> tuple[float, str]:
     """Have one node running, cabled and reachable; returns the seconds that took, and how."""
+    if n.metal:
+        return _give_mains(spec, state, n)
     begun = time.monotonic()
     if node.is_sound(spec, n):
         mended = network.ensure_node(spec, n)
@@ -203,11 +174,36 @@ def _boot(spec: LabSpec, state: State, n: NodeSpec, base: Path, memory_limit: in
     node.launch(spec, n, files, base, memory_limit)
 
 
-def answers(spec: LabSpec, state: State, n: NodeSpec, limit_s: float) -> bool:
+def _give_mains(spec: LabSpec, state: State, n: NodeSpec) -> tuple[float, str]:
+    """Have a bare machine's BMC running, cabled and answering; the machine itself stays as it is."""
+    begun = time.monotonic()
+    if metal.is_sound(spec, n):
+        mended = network.ensure_node(spec, n)
+        if metal.answers(spec, n, limit_s=BMC_LIMIT_S):
+            return time.monotonic() - begun, "cabled again" if mended else "was there"
+        metal.end_bmc(spec.name, n.name)
+    elif not node.power_off(spec.name, n.name, hard=True):
+        raise _stuck(f"start {n.name}", spec.name, n.name)
+    network.ensure_node(spec, n)
+    files = metal.prepare(spec, n, state)
+    metal.launch(spec, n, files)
+    if not metal.answers(spec, n, limit_s=BMC_LIMIT_S):
+        raise RunFailure(
+            what=f"reach the virtual BMC of {n.name} within {BMC_LIMIT_S:.0f} s of its start",
+            where=f"lab {spec.name}, https://{metal.address(n)}/redfish/v1",
+            evidence=f"{'it runs' if metal.bmc_pid(spec.name, n.name) else 'it does not run'}; it said: "
+            f"{metal.log_tail(files) or 'nothing'}",
+            cause="see the evidence",
+            next_command=f"less {files.log}; then rackwright lab up again",
+        )
+    return time.monotonic() - begun, "has mains"
+
+
+def answers(spec: LabSpec, state: State, n: NodeSpec, limit_s: float, connect_s: int = 8) -> bool:
     """Whether the node lets us log in, within ``limit_s`` seconds or as long as its container lives."""
     login = [
         *network.enter(spec.namespace),
-        *state.ssh(n, "-o", "ConnectTimeout=8", "-o", "ControlPath=none"),
+        *state.ssh(n, "-o", f"ConnectTimeout={connect_s}", "-o", "ControlPath=none"),
     ]
     begun = time.monotonic()
     while attempt([*login, "true"], timeout_s=20).returncode != 0:
@@ -220,17 +216,22 @@ def answers(spec: LabSpec, state: State, n: NodeSpec, limit_s: float) -> bool:
 
 
 def start(name: str, node_name: str, say: Say) -> None:
-    """Switch a node on."""
+    """Switch a node on. A bare machine gets its mains: its BMC answers, and may be told to switch it on."""
     state = State(name)
     spec = state.existing()
     with state.locked(f"switch {node_name} on"):
         network.ensure_lab(spec)
-        seconds, how = _start(spec, state, spec.node(node_name), _base(state), None)
-    say(f"{node_name} {how}, ssh after {seconds:.1f} s")
+        metal_network.ensure(spec)
+        n = spec.node(node_name)
+        seconds, how = _start(spec, state, n, _base(state), None)
+    say(f"{node_name} {how}, {'BMC' if n.metal else 'ssh'} after {seconds:.1f} s")
 
 
 def stop(name: str, node_name: str, hard: bool, say: Say) -> None:
-    """Switch a node off: ``hard`` pulls the plug, else it has some time to shut down. Its disk stays."""
+    """Switch a node off: ``hard`` pulls the plug, else it has some time to shut down. Its disk stays.
+
+    A bare machine loses its mains, its BMC too.
+    """
     state = State(name)
     spec = state.existing()
     n = spec.node(node_name)
@@ -239,6 +240,8 @@ def stop(name: str, node_name: str, hard: bool, say: Say) -> None:
         (state.node(node_name) / "off").touch()
         if hard:
             network.remove_node(spec, n.name, [link.port for link in n.links])
+        elif n.metal:
+            metal.shut_down(spec, state, n)
         if not node.power_off(name, node_name, hard):
             raise _stuck(f"switch {node_name} off", name, node_name)
         network.remove_node(spec, n.name, [link.port for link in n.links])
@@ -266,7 +269,7 @@ def status(name: str) -> LabStatus:
         return LabStatus(name, "", f"rw-{name}", "partial" if remains else "down", None, ())
     with ThreadPoolExecutor(AT_ONCE) as pool:
         nodes = tuple(pool.map(lambda n: _node_status(spec, state, n), spec.nodes))
-    sound = all(n.state == "running" and n.ssh for n in nodes) and network.exists(spec.namespace)
+    sound = all(n.sound for n in nodes) and network.exists(spec.namespace)
     alive = any(n.pid for n in nodes) or network.exists(spec.namespace)
     memory = cgroups.group(f"rw-{name}").memory()
     return LabStatus(
@@ -275,12 +278,25 @@ def status(name: str) -> LabStatus:
 
 
 def _node_status(spec: LabSpec, state: State, n: NodeSpec) -> NodeStatus:
+    if n.metal:
+        return _metal_status(spec, state, n)
     pid = node.leader(spec.name, n.name)
     reachable = pid is not None and network.exists(spec.namespace) and answers(spec, state, n, limit_s=0)
     off = node.NodeFiles(state.node(n.name)).off.exists()
     what = "running" if pid is not None else "stopped" if off else "dead"
     memory = node.group(spec.name, n.name).memory() if pid is not None else None
     return NodeStatus(n.name, str(n.address), pid, what, reachable, memory)
+
+
+def _metal_status(spec: LabSpec, state: State, n: NodeSpec) -> NodeStatus:
+    bmc, machine = metal.bmc_pid(spec.name, n.name), metal.machine_pid(spec.name, n.name)
+    there = network.exists(spec.namespace)
+    off = node.NodeFiles(state.node(n.name)).off.exists()
+    what = "stopped" if off else "dead" if bmc is None else "off" if machine is None else "running"
+    reachable = there and machine is not None and answers(spec, state, n, limit_s=0, connect_s=2)
+    told = there and bmc is not None and metal.service_root(spec, n) is not None
+    memory = node.group(spec.name, n.name).memory() if bmc is not None else None
+    return NodeStatus(n.name, str(n.address), machine or bmc, what, reachable, memory, True, told)
 
 
 def down(name: str, say: Say, hard: bool = False) -> None:

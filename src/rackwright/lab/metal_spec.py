@@ -19,7 +19,7 @@ MEMORY_MIB = 3072
 OVERHEAD_MIB = 1024
 #: Disks are sparse, and smaller than the server's: the first holds the operating system.
 SYSTEM_DISK_GB = 16
-OTHER_DISK_GB = 4
+OTHER_DISK_GB = 16
 DEVICE_NAME_LIMIT = 15
 #: Where a site doesn't say which switch a port is cabled to.
 SOME_SWITCH = "fabric"
@@ -56,7 +56,11 @@ class DiskSpec:
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """A bare machine and its BMC. ``hardware`` is what the BMC states: the parts of the profile, not the emulator's."""
+    """A bare machine and its BMC.
+
+    ``hardware`` is what the BMC states beside the profile's parts (``rackwright.lab.bmc.hardware``); the emulator's
+    are others.
+    """
 
     profile: str
     product: str
@@ -145,7 +149,7 @@ def machine(model: SiteModel, node: Node) -> MachineSpec:
         product=node.product,
         ports=ports,
         disks=_disks(facts),
-        hardware=_hardware(node, facts, ports),
+        hardware=_hardware(node, ports),
     )
 
 
@@ -196,29 +200,16 @@ def _disks(facts: catalog.Server | None) -> tuple[DiskSpec, ...]:
     return (DiskSpec(SYSTEM_DISK_GB, "nvme"), *others)
 
 
-def _hardware(node: Node, facts: catalog.Server | None, ports: Iterable[PortSpec]) -> dict[str, Any]:
-    """What the server is made of, by the catalogue: for the BMC to state."""
-    if facts is None:
-        return {}
-    gpus = None
+def _hardware(node: Node, ports: Iterable[PortSpec]) -> dict[str, Any]:
+    """What differs from the profile's usual hardware in this server: its ports' addresses, and its own GPUs."""
+    hardware: dict[str, Any] = {"macs": {port.name: port.mac for port in ports}}
     if node.gpus is not None:
-        gpus = {"product": node.gpus.key, "count": node.gpus.count}
-    return {
-        "cpu": facts.cpu.model_dump(mode="json"),
-        "memory_gb": facts.memory_gb,
-        "dimms": facts.dimms.model_dump(mode="json") if facts.dimms is not None else None,
-        "disks": facts.disks.model_dump(mode="json"),
-        "nics": [
-            {
-                "port": port.name,
-                "mac": port.mac,
-                "product": facts.ports[port.name].product,
-                "speed_gbps": facts.ports[port.name].speed_gbps,
-            }
-            for port in ports
-        ],
-        "gpus": gpus,
-    }
+        known = catalog.builtin().gpus.get(node.gpus.key)
+        gpu = {"product": node.gpus.product, "memory_mib": node.gpus.memory_mib}
+        if known is not None and known.pci_ids:
+            gpu["pci_id"] = known.pci_ids[0]
+        hardware["gpus"] = [gpu] * node.gpus.count
+    return hardware
 
 
 def from_dict(data: Mapping[str, Any]) -> MachineSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ class Forced:
     option: str
     value: bool | str | tuple[str, ...]
     reason: str
+    #: Whether a bare machine, with a kernel of its own, needs it too.
+    metal: bool = False
 
 
 #: Every option that the lab sets. Roles offer them to anyone; none of them is about what is deployed.
@@ -38,12 +41,14 @@ FORCED = (
     Forced(
         "kubernetes_cpu_manager",
         "none",
-        "a node sees this machine's processors, not its server's: the reserved ones may not exist",
+        "a node sees this machine's processors, or a few emulated ones: the reserved ones may not exist",
+        metal=True,
     ),
     Forced(
         "kubernetes_topology_manager",
         "none",
-        "a node sees this machine's NUMA nodes, not its server's",
+        "a node sees this machine's NUMA nodes, or one emulated, not its server's",
+        metal=True,
     ),
     Forced(
         "pod_network_privileged",
@@ -65,26 +70,67 @@ def ssh_options(known_hosts: Path) -> list[str]:
 def variables(
     user: str, key: Path, known_hosts: Path, control_path: Path, unified: bool, namespace: str | None = None
 ) -> dict[str, object]:
-    """The overlay's ``all`` mapping.
+    """The overlay's ``all`` mapping for a lab of containers.
 
     ``control_path`` is where ssh's control sockets go: the lab's own, as two labs may have equal addresses.
     ``unified`` says whether the machine has control groups of version 2 alone. With ``namespace``, ssh goes
     into that network namespace by itself: for tools that stand outside the lab.
     """
+    return {**login(key, known_hosts, control_path, namespace), **container(user, unified)}
+
+
+def login(
+    key: Path, known_hosts: Path, control_path: Path, namespace: str | None = None
+) -> dict[str, object]:
+    """How every node is logged in to; arguments as for ``variables``."""
     options = ssh_options(known_hosts)
     if namespace:
         enter = f"nsenter --net=/run/netns/{namespace} socat - TCP:%h:%p"
         options += ["-o", f"'ProxyCommand={enter}'"]
-    login: dict[str, object] = {
+    return {
         "ansible_ssh_private_key_file": str(key),
         "ansible_ssh_common_args": " ".join(options),
         "ansible_control_path_dir": str(control_path),
     }
+
+
+def container(user: str, unified: bool) -> dict[str, object]:
+    """What holds for a container: its only user, and what this machine's kernel forces."""
+    found = _forced(FORCED)
     if user != "root":
-        login["ansible_user"] = "root"  # a node as just provisioned has no other user yet
-    forced: dict[str, object] = {
-        f.option: list(f.value) if isinstance(f.value, tuple) else f.value for f in FORCED
-    }
+        found["ansible_user"] = "root"  # a node as just provisioned has no other user yet
     if not unified:
-        forced["container_runtime_systemd_cgroup"] = False  # systemd can't delegate groups of version 1
-    return {**login, **forced}
+        found["container_runtime_systemd_cgroup"] = False  # systemd can't delegate groups of version 1
+    return found
+
+
+def metal() -> dict[str, object]:
+    """What holds for a bare machine: its kernel is its own, only its processors are not the server's."""
+    return _forced(one for one in FORCED if one.metal)
+
+
+def provisioning(
+    factory: Mapping[str, str], credentials: Path, known_hosts: Path, public_key: str
+) -> dict[str, object]:
+    """What an engineer would put beside the site for its provisioning: secrets' places, and the own ssh key."""
+    return {
+        "bmc_factory": dict(factory),
+        "server_credentials_file": str(credentials),
+        "server_known_hosts_file": str(known_hosts),
+        "server_authorized_keys": [public_key],
+    }
+
+
+def mixed(
+    common: Mapping[str, object], containers: Mapping[str, object], names: Mapping[str, bool]
+) -> dict[str, dict[str, object]]:
+    """The overlay of a lab with bare machines: ``all`` for what is common, and each host's own variables.
+
+    ``names``: each host, and whether it is a bare machine.
+    """
+    hosts = {name: metal() if bare else dict(containers) for name, bare in names.items()}
+    return {"all": dict(common), **hosts}
+
+
+def _forced(options: Iterable[Forced]) -> dict[str, object]:
+    return {f.option: list(f.value) if isinstance(f.value, tuple) else f.value for f in options}

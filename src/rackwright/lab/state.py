@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,16 @@ class State:
         return self.directory / "overlay-outside.yml"
 
     @property
+    def server_credentials(self) -> Path:
+        """Where the bare machines' own BMC credentials are kept, encrypted with the password of ``vault_password``."""
+        return self.directory / "bmc.vault.yml"
+
+    @property
+    def vault_password(self) -> Path:
+        """The file with the lab's vault password; there once the lab has bare machines."""
+        return self.directory / "vault-password"
+
+    @property
     def resolv_conf(self) -> Path:
         """The workstation's resolver configuration."""
         return self.directory / "resolv.conf"
@@ -104,20 +115,52 @@ class State:
             (self.directory / control).mkdir(mode=0o700, exist_ok=True)
         write(self.directory / "lab.json", json.dumps(spec.to_dict(), indent=1))
         make_key(self.key, f"rackwright lab {self.name}")
+        if any(node.metal for node in spec.nodes) and not self.vault_password.exists():
+            write(self.vault_password, secrets.token_hex(16) + "\n", 0o600)
         write(self.hosts, workstation_hosts(spec))
         write(self.resolv_conf, resolv_conf(spec))
-        unified = cgroups.is_unified(cgroups.mounted())
         for path, namespace in ((self.overlay, None), (self.overlay_outside, spec.namespace)):
-            sockets = self.directory / ("cpo" if namespace else "cp")
-            variables = overlay.variables(spec.user, self.key, self.known_hosts, sockets, unified, namespace)
-            write(path, "---\n" + yaml.safe_dump({"all": variables}, sort_keys=False, width=1000))
+            data = self._overlay(spec, namespace)
+            write(path, "---\n" + yaml.safe_dump(data, sort_keys=False, width=1000), 0o600)
+
+    def _overlay(self, spec: LabSpec, namespace: str | None) -> dict[str, dict[str, object]]:
+        sockets = self.directory / ("cpo" if namespace else "cp")
+        login = overlay.login(self.key, self.known_hosts, sockets, namespace)
+        containers = overlay.container(spec.user, cgroups.is_unified(cgroups.mounted()))
+        if not any(node.metal for node in spec.nodes):
+            return {"all": {**login, **containers}}
+        provisioning = overlay.provisioning(
+            self.factory(), self.server_credentials, self.known_hosts, self.public_key()
+        )
+        names = {node.name: node.metal for node in spec.nodes}
+        return overlay.mixed({**login, **provisioning}, containers, names)
+
+    def public_key(self) -> str:
+        """The line that authorises the lab's ssh key."""
+        return self.key.with_name(self.key.name + ".pub").read_text().strip()
+
+    def factory(self) -> dict[str, str]:
+        """User and password that the lab's BMCs leave the factory with: made once for a lab."""
+        path = self.directory / "bmc-factory"
+        if not path.exists():
+            write(path, secrets.token_hex(8) + "\n", 0o600)
+        return {"user": "root", "password": path.read_text().strip()}
 
     def write_known_hosts(self, spec: LabSpec) -> None:
-        """Take the host keys from where they were made: strict checking works from the first contact on."""
+        """Take the host keys from where they were made: strict checking works from the first contact on.
+
+        A bare machine makes its own key; the lines that were registered for one stay.
+        """
         lines = []
-        for node in spec.nodes:
+        containers = [node for node in spec.nodes if not node.metal]
+        for node in containers:
             public = (self.node(node.name) / "host_key.pub").read_text().split()
             lines.append(f"{node.address},{node.fqdn},{node.name} {public[0]} {public[1]}\n")
+        known = {str(node.address) for node in containers}
+        if self.known_hosts.exists():
+            for line in self.known_hosts.read_text().splitlines(keepends=True):
+                if line.strip() and known.isdisjoint(line.split()[0].split(",")):
+                    lines.append(line)
         write(self.known_hosts, "".join(lines))
 
     def ssh(self, node: NodeSpec, *options: str) -> list[str]:
@@ -127,8 +170,13 @@ class State:
             *("-F", "/dev/null", "-i", str(self.key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),
             *overlay.ssh_options(self.known_hosts),
             *options,
-            f"root@{node.address}",
+            f"{self._user(node)}@{node.address}",
         ]
+
+    def _user(self, node: NodeSpec) -> str:
+        """root, but on a bare machine the site's own user."""
+        spec = self.spec() if node.metal else None
+        return spec.user if spec is not None else "root"
 
     def delete(self) -> None:
         """Delete all of the lab on disk. Nothing is mounted there: the nodes' mounts live in namespaces."""
@@ -180,6 +228,7 @@ def lock(path: Path, doing: str, what: str, wait: bool = False) -> Iterator[None
 def write(path: Path, content: str, mode: int = 0o644) -> None:
     """Write a file whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.touch(mode=0o600)
     temporary.write_text(content)
     temporary.chmod(mode)
     temporary.rename(path)

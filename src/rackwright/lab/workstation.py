@@ -34,8 +34,11 @@ def command_line(state: State, spec: LabSpec, argv: Sequence[str]) -> list[str]:
 
 
 def environment(state: State) -> dict[str, str]:
-    """This process's environment, and the overlay."""
-    return {**os.environ, "RACKWRIGHT_OVERLAY": str(state.overlay)}
+    """This process's environment, and the overlay; the lab's vault password unless the user has one."""
+    vault = (
+        {"ANSIBLE_VAULT_PASSWORD_FILE": str(state.vault_password)} if state.vault_password.exists() else {}
+    )
+    return {**vault, **os.environ, "RACKWRIGHT_OVERLAY": str(state.overlay)}
 
 
 def become(name: str, argv: Sequence[str]) -> NoReturn:

@@ -118,7 +118,7 @@ def test_the_overlay_lies_over_the_site(site: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nobody: {a: 1}\n", "'nobody' is not a group with variables"),
+        ("nobody: {a: 1}\n", "'nobody' is not a group or host with variables"),
         ("- a\n", "no file with a mapping 'all: …'"),
     ],
 )
