@@ -358,3 +358,8 @@ class Facts(Intent):
         if self.kubernetes is not None:
             yield "pod_cidr", self.kubernetes.pod_cidr
             yield "service_cidr", self.kubernetes.service_cidr
+
+
+def gpu_kinds(facts: Facts, service: schema.ModelService, profile: str) -> list[GpuServer]:
+    """Kinds of servers of a profile with the GPUs that a model may run on."""
+    return [k for k in facts.gpu_servers if k.profile == profile and service.gpu in (None, k.product)]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 from rackwright import catalog
 from rackwright.intent import schema
 from rackwright.intent.document import Path_
 from rackwright.intent.explain import did_you_mean
+from rackwright.rules import room
 from rackwright.rules.base import Fault, Rule
-from rackwright.rules.facts import Facts, GpuServer
+from rackwright.rules.facts import Facts, GpuServer, gpu_kinds
 
 SPREAD = "table 3"
 MEMORY = "tables 3 and 13"
@@ -99,11 +99,6 @@ class ProfileNotThere(Rule):
                     yield Fault((*at, "profiles", index), message, hint)
 
 
-def _kinds(facts: Facts, service: schema.ModelService, profile: str) -> list[GpuServer]:
-    """Kinds of servers of a profile with the GPUs that a model may run on."""
-    return [k for k in facts.gpu_servers if k.profile == profile and service.gpu in (None, k.product)]
-
-
 class GpuNotThere(Rule):
     id = "gpu-not-there"
     what = "Where a model names its GPUs, a worker of its profiles has such."
@@ -179,7 +174,7 @@ class ReplicaInServer(Rule):
     def check(self, facts: Facts) -> Iterator[Fault]:
         for at, service in facts.models:
             for profile in dict.fromkeys(service.profiles):
-                most = max((kind.count for kind in _kinds(facts, service, profile)), default=0)
+                most = max((kind.count for kind in gpu_kinds(facts, service, profile)), default=0)
                 if 0 < most < service.gpus:
                     message = f"a replica of {service.name} takes {service.gpus} GPUs, a server {profile} has {most}"
                     yield Fault((*at, "gpus"), message, f"at most {most}, or a larger profile")
@@ -229,7 +224,7 @@ def _placed(facts: Facts, service: schema.ModelService, profile: str) -> list[Gp
     model = facts.catalogue.models.get(service.model)
     if model is None or service.gpus < model.min_gpus:
         return []
-    return [kind for kind in _kinds(facts, service, profile) if kind.count >= service.gpus]
+    return [kind for kind in gpu_kinds(facts, service, profile) if kind.count >= service.gpus]
 
 
 class ModelFits(Rule):
@@ -328,79 +323,6 @@ class ModelServers(Rule):
                     yield Fault((*at, "profiles", index), message, f"it was on {', '.join(model.servers)}")
 
 
-class GpusSuffice(Rule):
-    id = "gpus-suffice"
-    what = "All replicas of a model find their GPUs."
-    why = "A pod without GPUs waits for ever: the service would never be complete."
-    mend = "Lower replicas or GPUs, or allow more profiles."
-    source = "chapter 6, sizing guidelines"
-    needs = frozenset({"servers"})
-
-    def check(self, facts: Facts) -> Iterator[Fault]:
-        for at, service in facts.models:
-            places = _places(facts, service)
-            if 0 < places < service.replicas:
-                which = f" with {service.gpu}" if service.gpu is not None else ""
-                message = (
-                    f"{service.replicas} replicas of {service.name} with {service.gpus} GPU each don't fit: "
-                    f"{', '.join(service.profiles)}{which} have room for {places}"
-                )
-                yield Fault((*at, "replicas"), message, f"at most {places}, or allow more profiles")
-
-
-def _places(facts: Facts, service: schema.ModelService) -> int:
-    """Replicas that fit. No place at all is another rule's: the profile isn't there, or too small."""
-    return sum(
-        len(names) * (kind.count // service.gpus)
-        for kind, names in facts.gpu_servers.items()
-        if _home(kind) in _homes(facts, service)
-    )
-
-
-def _home(kind: GpuServer) -> tuple[str, str]:
-    return kind.profile, kind.product
-
-
-def _homes(facts: Facts, service: schema.ModelService) -> set[tuple[str, str]]:
-    """Profiles, each with a kind of GPU, that a model may run on."""
-    return {_home(kind) for profile in service.profiles for kind in _kinds(facts, service, profile)}
-
-
-class GpusTogether(Rule):
-    id = "gpus-together"
-    what = "All replicas of all models find their GPUs at once."
-    why = "The last pod waits for ever: the service would never be complete."
-    mend = "Lower replicas or GPUs, or allow more profiles."
-    source = "chapter 6, sizing guidelines"
-    needs = frozenset({"servers", "serving"})
-
-    def check(self, facts: Facts) -> Iterator[Fault]:
-        alone = {service.name for _, service in facts.models if _places(facts, service) < service.replicas}
-        homes = sorted({_home(kind) for kind in facts.gpu_servers})
-        several = {profile for profile, _ in homes if sum(profile == other for other, _ in homes) > 1}
-        asked = [(at, service, _homes(facts, service)) for at, service in facts.models]
-        for size in range(1, len(homes) + 1):
-            for chosen in itertools.combinations(homes, size):
-                bound = [(at, service) for at, service, own in asked if own and own <= set(chosen)]
-                if any(service.name in alone for _, service in bound) or len(bound) < 2:
-                    continue
-                supply = sum(
-                    kind.count * len(names)
-                    for kind, names in facts.gpu_servers.items()
-                    if _home(kind) in chosen
-                )
-                demand = sum(service.replicas * service.gpus for _, service in bound)
-                if demand > supply:
-                    names = ", ".join(service.name for _, service in bound)
-                    kinds = ", ".join(f"{p} with {gpu}" if p in several else p for p, gpu in chosen)
-                    message = f"{names} take {demand} GPUs together, but {kinds} have {supply}"
-                    path: Path_ = (*bound[-1][0], "replicas")
-                    over = demand - supply
-                    fewer = f"{over} GPU{'s' if over > 1 else ''}"
-                    yield Fault(path, message, f"lower replicas or gpus by {fewer} in all")
-                    return
-
-
 RULES: tuple[type[Rule], ...] = (
     UnknownModel,
     ModelNotShipped,
@@ -416,6 +338,5 @@ RULES: tuple[type[Rule], ...] = (
     ModelFits,
     ReplicaLinked,
     ModelServers,
-    GpusSuffice,
-    GpusTogether,
+    *room.RULES,
 )
