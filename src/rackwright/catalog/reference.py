@@ -42,6 +42,13 @@ def _sections(known: Catalogue) -> Iterator[str]:
         (_server(known, key, server) for key, server in known.servers.items()),
     )
     yield from _table(
+        "How servers are set up",
+        "BIOS attributes that provisioning sets, by an iDRAC9's names; others stay as they are. The volume that a RAID\n"
+        "controller makes of the data disks; what the first boot makes of the second disk.",
+        ("Key", "BIOS", "RAID", "Second disk"),
+        (_setup(key, server) for key, server in known.servers.items()),
+    )
+    yield from _table(
         "GPUs",
         "`servers[].gpus.product`.",
         ("Key", "Product", "Form", "Memory", "Watts"),
@@ -79,6 +86,17 @@ def _sections(known: Catalogue) -> Iterator[str]:
         ),
     )
     yield from _table(
+        "Firmware",
+        "The oldest version that [conformance](../how-to/provision-metal.md) doesn't warn of, by release. Nothing is\n"
+        "invented: where no public source says one, a site may state its own (`server_conformance_firmware`).",
+        ("Release", "Component", "At least", "Source"),
+        (
+            (f"`{key}`", f"`{name}`", firmware.minimum or "not stated", firmware.source)
+            for key, one in catalog.releases().items()
+            for name, firmware in one.firmware.items()
+        ),
+    )
+    yield from _table(
         "Operating systems",
         "`site.distribution`.",
         ("Key", "Product", "Exercised in rehearsals"),
@@ -107,6 +125,16 @@ def _server(known: Catalogue, key: str, server: Server) -> tuple[object, ...]:
         "; ".join(options) or "none",
         ", ".join(usual) + (f" [{', '.join(more)}]" if more else ""),
         sum(parts.values()) if parts else "",
+    )
+
+
+def _setup(key: str, server: Server) -> tuple[object, ...]:
+    raid, volumes = server.raid, server.storage.volumes if server.storage else ()
+    return (
+        f"`{key}`",
+        "<br>".join(f"`{name}={value}`" for name, value in server.bios.items()),
+        f"{raid.level}, {raid.size_gib} GiB" if raid else "none",
+        ", ".join(f"`{volume.mount}` {volume.percent} %" for volume in volumes) or "none",
     )
 
 
