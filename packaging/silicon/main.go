@@ -18,6 +18,7 @@ import (
 var programs = map[string]func(ctx context.Context, args []string) error{
 	"device-plugin":     runDevicePlugin,
 	"feature-discovery": runFeatureDiscovery,
+	"find":              runFind,
 	"nvidia-smi":        runSmi,
 	"dcgm-exporter":     runExporter,
 	"driver":            runDriver,

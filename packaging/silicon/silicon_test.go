@@ -54,6 +54,35 @@ func describe(t *testing.T, silicon *Silicon) string {
 	return path
 }
 
+func TestAMachineBringsItsGPUsInItsFirmware(t *testing.T) {
+	carried := describe(t, bridged())
+	node := filepath.Join(t.TempDir(), "gpus.json")
+	t.Setenv("RACKWRIGHT_SILICON", node)
+	t.Setenv("RACKWRIGHT_FIRMWARE", filepath.Join(t.TempDir(), "none"))
+	if err := runFind(context.Background(), nil); err != nil {
+		t.Fatalf("a node that is no such machine: %v", err)
+	}
+	if _, err := loadSilicon(); err == nil {
+		t.Fatal("GPUs were found where there are none")
+	}
+	t.Setenv("RACKWRIGHT_FIRMWARE", carried)
+	for range 2 {
+		if err := runFind(context.Background(), nil); err != nil {
+			t.Fatal(err)
+		}
+		silicon, err := loadSilicon()
+		if err != nil || len(silicon.GPUs) != 4 {
+			t.Fatalf("found %v, %v", silicon, err)
+		}
+	}
+	if info, err := os.Stat(node); err != nil || info.Mode().Perm() != 0o644 {
+		t.Fatalf("not everybody may read it: %v, %v", info, err)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(node)); len(left) != 1 {
+		t.Fatalf("something is left beside it: %v", left)
+	}
+}
+
 func TestAContradictoryDescriptionIsRefused(t *testing.T) {
 	for want, spoil := range map[string]func(*Silicon){
 		"no GPU is listed":       func(s *Silicon) { s.GPUs = nil },

@@ -68,6 +68,25 @@ spec:
         runAsGroup: {{ .uid | default 65532 }}
         seccompProfile:
           type: RuntimeDefault
+      # On an emulated machine the description is in its firmware, which only root may read.
+      initContainers:
+        - name: find-silicon
+          image: {{ include "image" .root }}
+          imagePullPolicy: {{ .root.Values.operator.imagePullPolicy }}
+          command: [rackwright-silicon, find]
+          resources:
+            {{- toYaml .root.Values.operator.resources | nindent 12 }}
+          securityContext:
+            runAsNonRoot: false
+            runAsUser: 0
+            runAsGroup: 0
+            {{- include "confined" . | nindent 12 }}
+          volumeMounts:
+            - name: silicon
+              mountPath: /etc/rackwright-silicon
+            - name: firmware
+              mountPath: /host/firmware
+              readOnly: true
       containers:
         - name: {{ .container }}
           image: {{ include "image" .root }}
@@ -105,6 +124,10 @@ spec:
         - name: silicon
           hostPath:
             path: /etc/rackwright-silicon
+            type: DirectoryOrCreate
+        - name: firmware
+          hostPath:
+            path: /sys/firmware
             type: Directory
         {{- if .kubelet }}
         - name: device-plugins
