@@ -3,25 +3,28 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from datetime import datetime, timedelta, timezone
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.rackwright_authority import (
+    HAVE_CRYPTOGRAPHY,
+    builder,
+    days_left,
+    load_certificate,
+    load_key,
+    names_of,
+    new_key,
+    same_key,
+    server_certificate,
+    signed_by,
+    write,
+)
 
-try:
+if HAVE_CRYPTOGRAPHY:
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-    HAVE_CRYPTOGRAPHY = True
-except ImportError:
-    HAVE_CRYPTOGRAPHY = False
+    from cryptography.x509.oid import NameOID
 
 DOCUMENTATION = """
 module: rackwright_ca
@@ -65,54 +68,6 @@ changed_paths:
 """
 
 
-def now() -> datetime:
-    """The present, to the second, without a zone as cryptography's older releases want it."""
-    return datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
-
-
-def days_left(certificate: Any) -> float:
-    """Days until the certificate expires; less than 0 when it has."""
-    end: datetime = getattr(certificate, "not_valid_after_utc", None) or certificate.not_valid_after
-    return (end.replace(tzinfo=None) - now()) / timedelta(days=1)
-
-
-def write(path: Path, data: bytes, mode: int) -> None:
-    """Write a file in one step; it is never readable with wider rights than ``mode``."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".rackwright-")
-    with os.fdopen(descriptor, "wb") as handle:
-        os.fchmod(handle.fileno(), mode)
-        handle.write(data)
-        handle.flush()
-        os.fsync(handle.fileno())
-    Path(temporary).replace(path)
-
-
-def load_key(path: Path) -> Any:
-    """The private key in a file, or None."""
-    return serialization.load_pem_private_key(path.read_bytes(), None) if path.exists() else None
-
-
-def load_certificate(path: Path) -> Any:
-    """The certificate in a file, or None."""
-    return x509.load_pem_x509_certificate(path.read_bytes()) if path.exists() else None
-
-
-def new_key(path: Path) -> Any:
-    """Make a P-256 key, readable by root alone."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    write(path, pem, 0o600)
-    return key
-
-
-def same_key(certificate: Any, key: Any) -> bool:
-    """Whether the certificate is for the key."""
-    return bool(certificate.public_key().public_numbers() == key.public_key().public_numbers())
-
-
 class Authority:
     """The authority in ``directory``."""
 
@@ -123,19 +78,6 @@ class Authority:
         self.key = load_key(self.directory / "ca.key")
         self.certificate = load_certificate(self.directory / "ca.crt")
         self.changes: list[tuple[str, str]] = []
-
-    def _builder(self, subject: Any, public_key: Any, days: int) -> Any:
-        start = now() - timedelta(hours=1)  # machines whose clocks are a little behind
-        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.params["common_name"])])
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(start)
-            .not_valid_after(start + timedelta(days=days))
-        )
 
     def keep(self) -> None:
         """Make or renew the authority itself."""
@@ -169,7 +111,7 @@ class Authority:
             decipher_only=False,
         )
         self.certificate = (
-            self._builder(subject, public, self.params["days"])
+            builder(self.params["common_name"], subject, public, self.params["days"])
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -182,18 +124,9 @@ class Authority:
             return "missing"
         if self.key is None or not same_key(certificate, key):
             return "not for its key"
-        try:
-            self.key.public_key().verify(
-                certificate.signature,
-                certificate.tbs_certificate_bytes,
-                ec.ECDSA(certificate.signature_hash_algorithm),
-            )
-        except InvalidSignature:
+        if not signed_by(certificate, self.key):
             return "signed by another authority"
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        have = {
-            str(value) for kind in (x509.DNSName, x509.IPAddress) for value in names.get_values_for_type(kind)
-        }
+        have = names_of(certificate)
         if have != {*server["names"], *server["addresses"]}:
             return "for other names: " + ", ".join(sorted(have))
         if days_left(certificate) < self.params["renew_before_days"]:
@@ -211,21 +144,13 @@ class Authority:
         if self.module.check_mode:
             return
         key = key or new_key(key_path)
-        names = [x509.DNSName(name) for name in server["names"]]
-        addresses = [x509.IPAddress(ip_address(address)) for address in server["addresses"]]
-        certificate = (
-            self._builder(
-                x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, server["names"][0])]),
-                key.public_key(),
-                self.params["server_days"],
-            )
-            .add_extension(x509.SubjectAlternativeName([*names, *addresses]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False
-            )
-            .sign(self.key, hashes.SHA256())
+        certificate = server_certificate(
+            self.key,
+            self.params["common_name"],
+            key.public_key(),
+            server["names"],
+            server["addresses"],
+            self.params["server_days"],
         )
         write(path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 

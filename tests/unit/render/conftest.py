@@ -15,6 +15,12 @@ from rackwright.derive.model import SiteModel
 from rackwright.paths import checkout
 from rackwright.site import load_site
 
+# Ansible carries the checkout's own module_utils along with a module.
+START = (
+    "import runpy, sys, ansible.module_utils as utils; utils.__path__.append(sys.argv[1] + '/module_utils'); "
+    "del sys.argv[:2]; runpy.run_path(sys.argv[0], run_name='__main__')"
+)
+
 
 @pytest.fixture(scope="session", params=["reference", "minimal", "l40", "hundred-gig", "air-gapped-ha"])
 def site(request: pytest.FixtureRequest) -> SiteModel:
@@ -30,7 +36,15 @@ def module(tmp_path: Path) -> Run:
         given = {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}}
         file = tmp_path / "arguments.json"
         file.write_text(json.dumps(given), encoding="utf-8")
-        command = [sys.executable, str(checkout() / "plugins" / "modules" / f"{name}.py"), str(file)]
+        plugins = checkout() / "plugins"
+        command = [
+            sys.executable,
+            "-c",
+            START,
+            str(plugins),
+            str(plugins / "modules" / f"{name}.py"),
+            str(file),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         result: dict[str, Any] = json.loads(done.stdout)
         return result
