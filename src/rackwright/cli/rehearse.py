@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rackwright.checks.machine import memory_available
 from rackwright.checks.run import table
 from rackwright.cli.doctor import diagnose
 from rackwright.derive.model import SiteModel
 from rackwright.errors import ExitCode, RackwrightError, RunFailure
-from rackwright.lab import cgroups, lab, network, workstation
+from rackwright.lab import cgroups, lab, metal_spec, network, workstation
 from rackwright.lab.command import attempt
-from rackwright.lab.spec import LabSpec, from_site
+from rackwright.lab.metal import MetalFiles
+from rackwright.lab.spec import LabSpec, NodeSpec, from_site
 from rackwright.lab.state import State
 from rackwright.mirror.api import build_bundle, bundle_path
 from rackwright.paths import build_dir
@@ -43,13 +46,14 @@ UNITS = (
 """Units whose journal says why a node failed."""
 SAMPLE_SECONDS = 2.0
 WARM_BUNDLE_SECONDS = 5.0
+PROVISION = "provision"
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     command = subparsers.add_parser(
         "rehearse",
-        help="roll a site out on this machine, with nodes as containers",
+        help="roll a site out on this machine, with nodes as containers or bare machines",
         description="Makes bundle and lab, rolls the site out, checks, reports, takes the lab down.",
     )
     command.add_argument("site", metavar="SITE", help="directory under inventories/ or a path to a site.yml")
@@ -60,6 +64,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command.add_argument(
         "--name", metavar="LAB", help="another name for the lab, beside one of the same site"
     )
+    command.add_argument(
+        "--metal",
+        nargs="*",
+        metavar="NODE",
+        help="these begin as bare machines that are off, and get their operating system in the rehearsal; without "
+        "names: all servers but the head, or as many as this machine has room for",
+    )
     command.set_defaults(run=run)
 
 
@@ -67,20 +78,44 @@ def run(args: argparse.Namespace) -> int:
     """Rehearse; 0 when every phase and every check passed."""
     site = resolve_site(args.site)
     model = load_ready_site(site)
-    spec = from_site(model, args.name)
-    with Rehearsing(model, site, spec, until(args.until), args.keep) as rehearsal:
+    metal, why = bare_machines(model, args.metal)
+    spec = from_site(model, args.name, metal)
+    phases = tuple(phase for phase in until(args.until) if phase != PROVISION or metal)
+    with Rehearsing(model, site, spec, phases, args.keep, why) as rehearsal:
         return rehearsal.run()
+
+
+def bare_machines(model: SiteModel, named: Sequence[str] | None) -> tuple[tuple[str, ...], str]:
+    """The nodes that begin as bare machines, and in words which and why; ``named`` is what ``--metal`` was given.
+
+    None is no ``--metal``, an empty list one without names. UsageError where there is no room for one.
+    """
+    if named is None:
+        return (), ""
+    names = tuple(dict.fromkeys(name for words in named for name in words.split(",") if name))
+    if names:
+        return names, f"bare machines: {', '.join(names)}"
+    available = memory_available(Path("/proc/meminfo").read_text())
+    names, why = metal_spec.choose(model, available, len(os.sched_getaffinity(0)))
+    return names, f"bare machines: {', '.join(names)} ({why})"
 
 
 class Rehearsing:
     """One rehearsal, from the look at the machine to the lab's end."""
 
     def __init__(
-        self, model: SiteModel, site: Path, spec: LabSpec, phases: tuple[str, ...], keep: bool
+        self,
+        model: SiteModel,
+        site: Path,
+        spec: LabSpec,
+        phases: tuple[str, ...],
+        keep: bool,
+        note: str = "",
     ) -> None:
         self.model, self.site, self.spec, self.phases, self.keep = model, site, spec, phases, keep
         self.output = build_dir() / "rehearsals" / spec.name
-        self.facts = Rehearsal(time.time(), until=phases[-1])
+        self.note = note
+        self.facts = Rehearsal(time.time(), until=phases[-1], metal=[n.name for n in spec.nodes if n.metal])
         self.timeline = Timeline(time.time())
         self.history = History(model.name)
         self._stack = contextlib.ExitStack()
@@ -131,6 +166,8 @@ class Rehearsing:
         if warm:
             self.history.assume("bundle", WARM_BUNDLE_SECONDS)
         self.progress = Progress(Estimate(self.history, ("bundle", "lab", *phases, "report")))
+        if self.note:
+            self.progress.say(self.note)
         if not standing:
             self._examine()
         elif phases != self.phases:
@@ -164,13 +201,16 @@ class Rehearsing:
             build_bundle(self.model.release, progress=self.progress.say)
 
     def _lab(self) -> None:
-        with self._step("lab", f"{len(self.spec.nodes)} nodes"):
+        bare = len(self.facts.metal)
+        what = f"{len(self.spec.nodes)} nodes" + (f", {bare} of them bare machines" if bare else "")
+        with self._step("lab", what):
             lab.up(self.spec, self.progress.say)
 
     def _roll_out(self, phases: tuple[str, ...]) -> None:
         state = State(self.spec.name)
         name = f" --name {self.spec.name}" if self.spec.name != self.model.name else ""
-        again = f"rackwright rehearse {self.site.parent}{name} --keep"
+        metal = f" --metal {' '.join(self.facts.metal)}" if self.facts.metal else ""
+        again = f"rackwright rehearse {self.site.parent}{name} --keep{metal}"
         options = Options(self.site, self.output, phases, again=again)
 
         def watch(timeline: Timeline) -> None:
@@ -217,9 +257,18 @@ class Rehearsing:
             if not network.exists(self.spec.namespace):
                 return
             login = [*network.enter(self.spec.namespace), *state.ssh(node, "-o", "ConnectTimeout=3")]
+            self._keep_console(state, node)
             said = attempt([*login, "--", *journal], timeout_s=20)
             if said.returncode == 0:
                 (self.output / "logs" / f"{node.name}.journal.log").write_text(scrub(said.stdout))
+
+    def _keep_console(self, state: State, node: NodeSpec) -> None:
+        """Of a bare machine, what it and its BMC said: also when it never got as far as a journal."""
+        files = MetalFiles(state.node(node.name))
+        for path, kept in ((files.console, "console.log"), (files.bmc / "events.jsonl", "bmc-events.jsonl")):
+            if node.metal and path.exists():
+                text = path.read_bytes()[-200_000:].decode(errors="replace")
+                (self.output / "logs" / f"{node.name}.{kept}").write_text(scrub(text))
 
     def _say_result(self, report: Report | None, problem: BaseException | None) -> None:
         if report and report.checks and any(phase.name == "verify" for phase in self.timeline.phases):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -91,7 +91,9 @@ def software(model: SiteModel, done: frozenset[str], lock: Path | None) -> Itera
         )
 
 
-def hardware(model: SiteModel, rehearsed: bool, done: frozenset[str]) -> Iterable[Component]:
+def hardware(
+    model: SiteModel, rehearsed: bool, done: frozenset[str], metal: Sequence[str] = ()
+) -> Iterable[Component]:
     """Machines, silicon and switches. A rehearsal imitates silicon and only silicon; what it leaves out is
     said.
     """
@@ -102,8 +104,11 @@ def hardware(model: SiteModel, rehearsed: bool, done: frozenset[str]) -> Iterabl
         return ("emulated", note) if rehearsed else ("real", "")
 
     for product in sorted({node.product for node in model.nodes}):
-        count = sum(node.product == product for node in model.nodes)
-        fidelity, note = stand_in("containers with systemd on one kernel")
+        alike = [node.name for node in model.nodes if node.product == product]
+        count, bare = len(alike), len(set(alike) & set(metal))
+        kinds = [f"{bare} emulated machines with UEFI and a kernel of their own"] if bare else []
+        kinds += ["containers with systemd on one kernel"] if bare < count else []
+        fidelity, note = stand_in("; ".join(kinds))
         yield Component(f"{product} ({count})", "", fidelity, note)
     seen = {(node.gpus.product, node.gpus.interconnect) for node in model.nodes if node.gpus}
     for product in sorted({product for product, _ in seen}):
@@ -117,12 +122,28 @@ def hardware(model: SiteModel, rehearsed: bool, done: frozenset[str]) -> Iterabl
         yield Component("NVSwitch fabric", "", *stand_in("Fabric Manager's states only", "gpu"))
     yield Component("network ports, bonds and VLANs", "", *stand_in("virtual Ethernet under the same names"))
     absent: Fidelity = "not_exercised"
-    yield Component("BMC (iDRAC), power and firmware", "", absent, "not part of a rollout yet")
-    yield Component("PXE installation of the operating system", "", absent, "nodes are taken as installed")
+    if "provision" in done and (metal or not rehearsed):
+        bmc = stand_in("a virtual BMC with an iDRAC9's Redfish surface", "provision")
+        yield Component("BMC (iDRAC), power and firmware", "", *bmc)
+        yield Component("PXE installation of the operating system", "", "real", ", ".join(metal))
+    else:
+        yield Component("BMC (iDRAC), power and firmware", "", absent, "no server was provisioned")
+        yield Component(
+            "PXE installation of the operating system", "", absent, "nodes are taken as installed"
+        )
     for product in sorted({switch.product for switch in model.switches}):
         yield Component(f"{product} switches", "", absent, "configured by hand")
 
 
-def components(model: SiteModel, rehearsed: bool, done: frozenset[str], lock: Path | None) -> list[Component]:
-    """All of them; ``done`` names the phases that passed, ``lock`` is the bundle's lock file."""
-    return [*software(model, done, lock), *hardware(model, rehearsed, done)]
+def components(
+    model: SiteModel,
+    rehearsed: bool,
+    done: frozenset[str],
+    lock: Path | None,
+    metal: Sequence[str] = (),
+) -> list[Component]:
+    """All of them; ``done`` names the phases that passed, ``lock`` is the bundle's lock file.
+
+    ``metal`` names the nodes that a rehearsal began with as bare machines.
+    """
+    return [*software(model, done, lock), *hardware(model, rehearsed, done, metal)]

@@ -42,6 +42,8 @@ class Rehearsal:
     steps: list[Step] = field(default_factory=list)
     failure: str = ""
     until: str = PHASES[-1]
+    #: Nodes that began as bare machines; without any, no operating system was put on anything.
+    metal: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""
@@ -180,15 +182,19 @@ def gather(model: SiteModel, output: Path, lock: Path | None, wanted: Sequence[s
     done = frozenset(phase.name for phase in timeline.phases if phase.result == "passed")
     # A verify phase that judged has put everything to work, whatever its verdict.
     reached = done | {phase.name for phase in timeline.phases if phase.name == "verify"}
-    parts = tuple(components(model, rehearsal is not None, reached, lock))
+    metal = rehearsal.metal if rehearsal is not None else ()
+    parts = tuple(components(model, rehearsal is not None, reached, lock, metal))
     files = [path for path in sorted(output.rglob("*")) if path.is_file() and path.name not in NOT_LISTED]
     artefacts = [(str(path.relative_to(output)), digest(path)) for path in files]
     if lock is not None and lock.is_file():
         artefacts.append(("bundle/lock.json", digest(lock)))
     until = rehearsal.until if rehearsal else None
     phases = tuple(wanted) if until is None else PHASES[: PHASES.index(until) + 1]
+    if rehearsal is not None and not rehearsal.metal:
+        phases = tuple(phase for phase in phases if phase != PROVISION)
     return Report(model, timeline, results, parts, tuple(artefacts), rehearsal, phases)
 
 
+PROVISION = "provision"
 NOT_LISTED = frozenset({"report.json", "report.html", "state.json"})
 """Files that are no artefact of the run: the report itself, and notes for a resumed run."""
