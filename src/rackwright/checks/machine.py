@@ -63,10 +63,11 @@ def gib(size: float) -> str:
     return f"{size / GIB:.1f} GiB"
 
 
-def judge_memory(available: int, nodes: int) -> Fitness:
-    """Whether the nodes fit."""
-    need = BASE_MEMORY + NODE_MEMORY * nodes
-    text = f"{gib(available)} available, {nodes} nodes need about {gib(need)}"
+def judge_memory(available: int, nodes: int, machines: int = 0, machine: int = 0) -> Fitness:
+    """Whether the nodes fit; of these, ``machines`` are emulated ones that take ``machine`` bytes each."""
+    need = BASE_MEMORY + NODE_MEMORY * (nodes - machines) + machine * machines
+    kinds = f"{nodes} nodes" + (f", {machines} of them emulated machines," if machines else "")
+    text = f"{gib(available)} available, {kinds} need about {gib(need)}"
     return Fitness("memory", available >= need, text, "stop other programs, or rehearse a smaller site")
 
 
@@ -127,8 +128,10 @@ def kernel_features() -> Fitness:
     )
 
 
-def examine(cache: Path, nodes: int, bundle_there: bool) -> Iterator[Fitness]:
-    """All lines for a rehearsal of so many nodes."""
+def examine(
+    cache: Path, nodes: int, bundle_there: bool, machines: int = 0, machine: int = 0
+) -> Iterator[Fitness]:
+    """All lines for a rehearsal of so many nodes; ``machines`` and ``machine`` as for ``judge_memory``."""
     root = os.geteuid() == 0
     who = "root" if root else f"user {os.geteuid()}"
     yield Fitness("root", root, who, "the lab makes namespaces and mounts: run it with sudo")
@@ -137,7 +140,8 @@ def examine(cache: Path, nodes: int, bundle_there: bool) -> Iterator[Fitness]:
         yield judge_go(go_version())
     if root and shutil.which("unshare") and shutil.which("ip"):
         yield kernel_features()
-    yield judge_memory(memory_available(Path("/proc/meminfo").read_text()), nodes)
+    available = memory_available(Path("/proc/meminfo").read_text())
+    yield judge_memory(available, nodes, machines, machine)
     there = next(path for path in (cache, *cache.parents) if path.exists())
     yield judge_disk(shutil.disk_usage(there).free, nodes, bundle_there, there)
     cores = len(os.sched_getaffinity(0))

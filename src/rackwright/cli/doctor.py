@@ -7,6 +7,7 @@ import argparse
 from rackwright.checks.machine import Fitness, examine
 from rackwright.derive.model import SiteModel
 from rackwright.errors import ExitCode
+from rackwright.lab import metal_spec
 from rackwright.mirror.api import bundle_path
 from rackwright.paths import cache_dir
 from rackwright.site import load_site
@@ -23,10 +24,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command.set_defaults(run=run)
 
 
-def diagnose(model: SiteModel) -> list[Fitness]:
-    """Every line for this site on this machine."""
+def diagnose(model: SiteModel, machines: int = 0) -> list[Fitness]:
+    """Every line for this site on this machine; so many of its nodes are emulated machines."""
     bundle = (bundle_path(model.release) / "lock.json").exists()
-    return list(examine(cache_dir(), len(model.nodes), bundle))
+    each = (metal_spec.MEMORY_MIB + metal_spec.OVERHEAD_MIB) * metal_spec.MIB
+    return list(examine(cache_dir(), len(model.nodes), bundle, machines, each))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from rackwright.errors import ExitCode, RackwrightError, RunFailure
 from rackwright.lab import cgroups, lab, metal_spec, network, workstation
 from rackwright.lab.command import attempt
 from rackwright.lab.metal import MetalFiles
+from rackwright.lab.metal import require_programs as require_emulator
 from rackwright.lab.spec import LabSpec, NodeSpec, from_site
 from rackwright.lab.state import State
 from rackwright.mirror.api import build_bundle, bundle_path
@@ -175,7 +176,9 @@ class Rehearsing:
         return phases
 
     def _examine(self) -> None:
-        bad = [line for line in diagnose(self.model) if not line.ok]
+        if self.facts.metal:
+            require_emulator()
+        bad = [line for line in diagnose(self.model, len(self.facts.metal)) if not line.ok]
         if bad:
             raise RunFailure(
                 what=f"rehearse {self.model.name}",

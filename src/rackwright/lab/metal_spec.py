@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rackwright import catalog
+from rackwright.checks.machine import judge_memory
 from rackwright.derive.model import Node, SiteModel
 from rackwright.errors import UsageError
 
-MIB, GIB = 2**20, 2**30
+MIB = 2**20
 #: An emulated machine: enough for the deployment's ramdisk, and for a control plane or an imitated GPU worker.
 CPUS = 2
 MEMORY_MIB = 3072
@@ -23,8 +24,6 @@ OTHER_DISK_GB = 16
 DEVICE_NAME_LIMIT = 15
 #: Where a site doesn't say which switch a port is cabled to.
 SOME_SWITCH = "fabric"
-#: What the rest of a rehearsal needs: the containers, Ansible, and this machine itself.
-RESERVE_MIB = 4096
 #: Emulated machines for each processor of this machine; with more, timeouts are met too late.
 MACHINES_PER_CPU = 2
 
@@ -122,21 +121,20 @@ def choose(model: SiteModel, available: int, processors: int) -> tuple[tuple[str
     """
     able = [node for node in model.nodes if not node.is_head]
     able.sort(key=lambda node: (not node.is_gpu_worker, node.name))
-    each = MEMORY_MIB + OVERHEAD_MIB
-    by_memory = max(0, (available // MIB - RESERVE_MIB) // each)
-    by_processors = processors * MACHINES_PER_CPU
+    each = (MEMORY_MIB + OVERHEAD_MIB) * MIB
+    fits = [n for n in range(1, len(able) + 1) if judge_memory(available, len(model.nodes), n, each).ok]
+    by_memory, by_processors = max(fits, default=0), processors * MACHINES_PER_CPU
     names = tuple(sorted(node.name for node in able[: min(by_memory, by_processors)]))
     if len(names) == len(able):
         return names, "all servers but the head"
-    limit = f"{available / GIB:.1f} GiB of memory available, {RESERVE_MIB / 1024:.0f} GiB kept for the rest, "
-    limit += f"{each / 1024:.0f} GiB each"
-    if by_processors < by_memory:
-        limit = f"{processors} processors, {MACHINES_PER_CPU} emulated machines each"
+    limit = f"{processors} processors, {MACHINES_PER_CPU} emulated machines each"
+    if by_memory < by_processors:
+        limit = judge_memory(available, len(model.nodes), len(names) + 1, each).evidence
     if not names:
         raise UsageError(
             f"no room for an emulated machine: {limit}", "free some memory, or name one: --metal NODE"
         )
-    return names, f"{len(names)} of the {len(able)} servers beside the head: {limit}"
+    return names, f"{len(names)} of the {len(able)} servers beside the head, for {limit}"
 
 
 def machine(model: SiteModel, node: Node) -> MachineSpec:

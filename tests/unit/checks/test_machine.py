@@ -26,6 +26,8 @@ def test_memory_is_read_in_bytes() -> None:
 
 def test_memory_must_hold_the_nodes() -> None:
     assert judge_memory(16 * GIB, 11).ok
+    assert judge_memory(16 * GIB, 4, 3, 4 * GIB).ok
+    assert not judge_memory(14 * GIB, 4, 3, 4 * GIB).ok
     short = judge_memory(8 * GIB, 11)
     assert not short.ok
     assert "11 nodes need" in short.evidence

@@ -106,7 +106,7 @@ def test_without_names_all_but_the_head_where_there_is_room(minimal: SiteModel) 
     )
     names, why = metal_spec.choose(minimal, 13 * GIB, 8)
     assert names == ("r660-2", WORKER)
-    assert "2 of the 3" in why and "13.0 GiB" in why
+    assert "2 of the 3" in why and "13.0 GiB available" in why and "3 of them emulated" in why
     names, why = metal_spec.choose(minimal, 64 * GIB, 1)
     assert names == ("r660-2", WORKER)
     assert "1 processors" in why
