@@ -19,6 +19,8 @@ COMMANDS = (
     "book",
     "size",
     "import",
+    "discover",
+    "conformance",
     "rollout",
     "rehearse",
     "lab",

@@ -15,10 +15,9 @@ Verdict = Literal["known", "swapped", "differs", "missing", "unknown"]
 
 #: What a BMC's ``state`` means to people.
 STATES = {
-    "claimed": "ours",
-    "factory": "factory credentials",
-    "locked": "credentials of others",
-    "open": "answers",
+    "claimed": "claimed",
+    "factory": "not claimed yet",
+    "locked": "refuses to say who it is",
     "silent": "no answer over https",
 }
 
@@ -86,7 +85,16 @@ def match(model: SiteModel, found: Iterable[Found | Mapping[str, Any]]) -> tuple
     A head node that wasn't found isn't told of: the search comes from it.
     """
     site = _Site(model.nodes)
-    bmcs = [one if isinstance(one, Found) else Found.of(one) for one in found]
+    told = (one if isinstance(one, Found) else Found.of(one) for one in found)
+    # An address where nothing is, or something that is no BMC.
+    bmcs = [
+        one
+        for one in told
+        if one.service_tag
+        or one.mac
+        or one.state in ("claimed", "factory")
+        or (one.state == "locked" and one.address in site.by_address)
+    ]
     mine: dict[str, list[Found]] = {}
     strange: list[Found] = []
     for one in bmcs:
@@ -151,18 +159,21 @@ def _judge(site: _Site, node: Node, own: Sequence[Found], at: Mapping[str, Found
             return _said(one, "swapped", node.name, f"has the BMC MAC of {other.name}", hint)
         hint = "put this MAC into the site file: a new system board, or a slip of the pen"
         return _said(one, "differs", node.name, f"has the BMC MAC {one.mac}, not {mac}", hint)
-    if one.product and node.product.lower() not in one.product.lower():
+    # Who doesn't log in is told the BMC's product, not the server's.
+    if "PowerEdge" in one.product and node.product.lower() not in one.product.lower():
         hint = "name the profile of what is there, or look at the tag in the site file"
         return _said(one, "differs", node.name, f"is a {one.product}, not a {node.product}", hint)
-    if not one.service_tag and one.state != "silent":
-        hint = "its certificate and address are right; the tag is compared once it is claimed"
-        return _said(one, "known", node.name, "doesn't tell its service tag yet", hint)
     if one.state == "silent":
         hint = "wait until it has started (3 minutes), or reset it: hold the i button for 16 seconds"
         return _said(one, "differs", node.name, "is there, but doesn't answer over https", hint)
     if one.state == "locked":
-        hint = "put its user and password into the vault, or reset it to the factory's"
-        return _said(one, "differs", node.name, "takes neither its own nor the factory's credentials", hint)
+        hint = (
+            "is Redfish switched off in it? look at it with a browser, or reset it to the factory's settings"
+        )
+        return _said(one, "differs", node.name, "answers, but doesn't say who it is", hint)
+    if not one.service_tag:
+        hint = "its certificate and address are right; the tag is compared once it is claimed"
+        return _said(one, "known", node.name, "doesn't tell its service tag yet", hint)
     return _said(one, "known", node.name, "")
 
 

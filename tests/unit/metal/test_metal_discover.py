@@ -88,7 +88,8 @@ def test_two_macs_exchanged_in_the_site_file() -> None:
         (replace(bmc(ONE), mac="b0:7b:25:00:00:99"), "differs", f"has the BMC MAC b0:7b:25:00:00:99, not {ONE.bmc.mac}"),
         (replace(bmc(ONE), product="PowerEdge XE8640"), "differs", "is a PowerEdge XE8640, not a PowerEdge XE9680"),
         (replace(bmc(ONE), state="silent"), "differs", "is there, but doesn't answer over https"),
-        (replace(bmc(ONE), state="locked"), "differs", "takes neither its own nor the factory's credentials"),
+        (replace(bmc(ONE), state="locked"), "differs", "answers, but doesn't say who it is"),
+        (Found(str(ONE.bmc.address), state="locked"), "differs", "answers, but doesn't say who it is"),
         (
             replace(bmc(ONE), service_tag="7NEW001", mac="b0:7b:25:00:00:99"),
             "differs",
@@ -117,6 +118,20 @@ def test_without_a_tag_the_mac_decides_and_without_both_the_address() -> None:
         assert (mine.verdict, mine.message) == ("known", "doesn't tell its service tag yet")
 
 
+def test_addresses_where_nothing_is_are_not_told_of() -> None:
+    """The probe tells of every address that it asked."""
+    nothing = [Found(f"10.40.3.{last}", state="silent") for last in (200, 201)]
+    a_switch = Found("10.40.3.202", state="locked", fingerprint="cd" * 32)
+    assert faultless(match(SITE, [*ALL, *nothing, a_switch]))
+    silent = Found(str(ONE.bmc.address), state="silent")
+    assert said(changed(xe9680_1=silent)) == {"xe9680-1": ("missing", "no BMC of this tag or MAC")}
+
+
+def test_the_bmcs_own_product_is_not_the_servers() -> None:
+    one = replace(bmc(ONE), product="Integrated Dell Remote Access Controller")
+    assert faultless(match(SITE, changed(xe9680_1=one)))
+
+
 def test_a_head_that_is_not_found_is_not_missed() -> None:
     assert faultless(match(SITE, [bmc(node) for node in NODES]))
 
@@ -131,7 +146,7 @@ def test_the_probes_json_and_ours() -> None:
 
 TABLE = """\
 server             address      service tag  MAC                BMC
-xe9680-1  known    10.40.3.141  P53LLN4      b0:7b:25:40:29:00  PowerEdge XE9680, ours
+xe9680-1  known    10.40.3.141  P53LLN4      b0:7b:25:40:29:00  PowerEdge XE9680, claimed
 xe9680-2  missing  10.40.3.142  6C3KQ24      b0:7b:25:40:2a:00  PowerEdge XE9680
     no BMC of this tag or MAC
     hint: is it plugged in and cabled to the oob network? look at the BMC port in rack b, unit 8
