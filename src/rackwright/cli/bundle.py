@@ -26,6 +26,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     build.add_argument(
         "--repair", action="store_true", help="check every kept result and remake damaged ones"
     )
+    build.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="an operating system's image to hold besides the usual ones, e.g. ubuntu-24.04; repeat for more",
+    )
     for name, text in (("verify", "check every file against the lock"), ("list", "what is in a bundle")):
         action = actions.add_parser(name, help=text)
         action.add_argument(
@@ -54,7 +61,9 @@ def build_action(args: argparse.Namespace) -> int:
     """Build and say where and how large. A termination signal ends it as cleanly as Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     output = args.output.absolute() if args.output else None
-    path = build_bundle(args.release, output, say, refresh=args.refresh, repair=args.repair)
+    path = build_bundle(
+        args.release, output, say, refresh=args.refresh, repair=args.repair, extra_images=args.image
+    )
     lock = read_lock(path)
     total = sum(entry.size for entry in lock.entries)
     print(f"{path}: release {lock.release}, {len(lock.entries)} files, {megabytes(total)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from rackwright.mirror.engine import Engine, Progress, build_lock, say
@@ -32,13 +33,15 @@ def build_bundle(
     progress: Progress | None = None,
     refresh: bool = False,
     repair: bool = False,
+    extra_images: Collection[str] = (),
 ) -> Path:
     """Build a release's bundle, or bring it up to date; returns its directory.
 
     ``refresh`` fetches Debian's packages anew; ``repair`` checks every kept result first and remakes bad.
+    ``extra_images`` names systems' images to hold besides the usual ones; see ``packaging/metal/images``.
 
     Raises:
-        UsageError: no such release.
+        UsageError: no such release or image.
         RunFailure: a step failed, or another build is running.
     """
     tell = progress or say
@@ -46,7 +49,7 @@ def build_bundle(
     target = output or bundle_path(release)
     with build_lock(cache):
         versions = read_release(release)
-        plan = make_plan(versions, checkout() / "packaging", SigningKey(cache / "keys" / "apt"))
+        plan = make_plan(versions, checkout() / "packaging", SigningKey(cache / "keys" / "apt"), extra_images)
         engine = Engine(cache, tell)
         keys = step_keys(plan.steps)
         for step in plan.steps:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,45 @@ from rackwright.errors import RunFailure
 from rackwright.mirror.step import Step, StepContext, sha256_file
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+#: The step that fetches Ubuntu's public keys, out of Debian's archive: so they are vouched for, too.
+UBUNTU_KEYS = "debian-ubuntu-keys"
+UBUNTU = "http://archive.ubuntu.com/ubuntu"
 
 
-def apt_sources(suite: str, main: str, security: str) -> str:
-    """A deb822 source: the suite, its updates and its security fixes, signed by Debian's keys."""
+@dataclass(frozen=True)
+class Source:
+    """What apt may take from: ``archive`` is debian (as this machine's own apt has it) or ubuntu."""
+
+    suite: str
+    components: tuple[str, ...] = ("main",)
+    archive: str = "debian"
+
+    def inputs(self) -> dict[str, Any]:
+        """What of it goes into a step's key; what is usual stays unsaid."""
+        unusual = (
+            {"components": self.components, "archive": self.archive} if self != Source(self.suite) else {}
+        )
+        return {"suite": self.suite, **unusual}
+
+
+def apt_sources(
+    suite: str, main: str, security: str, components: str = "main", keyring: Path = KEYRING
+) -> str:
+    """A deb822 source: the suite, its updates and its security fixes, signed by the archive's keys."""
     return (
         f"Types: deb\nURIs: {main}\nSuites: {suite} {suite}-updates\n"
-        f"Components: main\nSigned-By: {KEYRING}\n\n"
+        f"Components: {components}\nSigned-By: {keyring}\n\n"
         f"Types: deb\nURIs: {security}\nSuites: {suite}-security\n"
-        f"Components: main\nSigned-By: {KEYRING}\n"
+        f"Components: {components}\nSigned-By: {keyring}\n"
     )
 
 
-def private_apt(root: Path, suite: str, main: str, security: str) -> list[str]:
+def private_apt(root: Path, sources: str) -> list[str]:
     """Make an apt of its own below ``root``, that thinks its machine empty; returns its options."""
     for directory in ("etc/preferences.d", "lists/partial", "archives/partial", "cache"):
         (root / directory).mkdir(parents=True, exist_ok=True)
     (root / "status").write_text("")
-    (root / "etc" / "debian.sources").write_text(apt_sources(suite, main, security))
+    (root / "etc" / "debian.sources").write_text(sources)
     settings = {
         "APT::Architecture": "amd64",
         "APT::Architectures": "amd64",
@@ -68,27 +90,47 @@ def deb_fields(path: Path, fields: Iterable[str]) -> dict[str, str]:
     }
 
 
-def debian_step(name: str, suite: str, packages: list[str]) -> Step:
+def keyring_of(context: StepContext, source: Source) -> tuple[str, str, Path]:
+    """The archive, its security archive, and the public keys that must have signed them.
+
+    Raises:
+        RunFailure: Debian's keys are not on this machine.
+    """
+    if not KEYRING.is_file():
+        raise RunFailure(
+            what=f"checking the signatures of Debian {source.suite}",
+            where=str(KEYRING),
+            evidence="no such file",
+            cause="the Debian archive's public keys are not installed on this machine",
+            next_command="apt-get install debian-archive-keyring, then: rackwright bundle build",
+        )
+    if source.archive == "debian":
+        return (*archive(), KEYRING)
+    (package,) = (context.upstream[UBUNTU_KEYS] / "unpacked").glob("*.deb")
+    context.call(["dpkg-deb", "--extract", package, context.out / "keys"])
+    return UBUNTU, UBUNTU, context.out / "keys/usr/share/keyrings/ubuntu-archive-keyring.gpg"
+
+
+def debian_step(
+    name: str, source: str | Source, packages: Iterable[str], unpacked: Iterable[str] = ()
+) -> Step:
     """The step ``debian-<name>``: ``pool/*.deb`` and ``index.json`` [{file, name, version, sha256}].
 
-    The result is what the archive held when the step ran; it stays until ``--refresh`` runs it again.
+    ``packages`` come with all they need; those of ``unpacked`` (names or apt patterns) without, and lie in
+    ``unpacked/*.deb``. The result is what the archive held when the step ran; it stays until ``--refresh``.
     """
+    origin = Source(source) if isinstance(source, str) else source
+    packages, unpacked = list(packages), list(unpacked)
 
     def run(context: StepContext) -> None:
-        if not KEYRING.is_file():
-            raise RunFailure(
-                what=f"checking the signatures of Debian {suite}",
-                where=str(KEYRING),
-                evidence="no such file",
-                cause="the Debian archive's public keys are not installed on this machine",
-                next_command="apt-get install debian-archive-keyring, then: rackwright bundle build",
-            )
+        main, security, keyring = keyring_of(context, origin)
         root = context.out / "apt"
-        main, security = archive()
-        options = private_apt(root, suite, main, security)
+        components = " ".join(origin.components)
+        options = private_apt(root, apt_sources(origin.suite, main, security, components, keyring))
         context.call(["apt-get", *options, "update", "--error-on=any"])
-        wanted = ["?essential", *packages]
-        context.call(["apt-get", *options, "--yes", "--download-only", "install", *wanted])
+        if packages:
+            wanted = ["?essential", *packages]
+            context.call(["apt-get", *options, "--yes", "--download-only", "install", *wanted])
         pool = context.out / "pool"
         pool.mkdir()
         index: list[dict[str, Any]] = []
@@ -102,11 +144,23 @@ def debian_step(name: str, suite: str, packages: list[str]) -> Step:
                     "file": target.name,
                     "name": fields["Package"],
                     "version": fields["Version"],
-                    "source": f"debian:{suite}",
+                    "source": f"{origin.archive}:{origin.suite}",
                     "sha256": sha256_file(target),
                 }
             )
         (context.out / "index.json").write_text(json.dumps(index, indent=1) + "\n")
-        context.call(["rm", "-r", root])
+        if unpacked:
+            (context.out / "unpacked").mkdir()
+            context.call(["apt-get", *options, "download", *unpacked], cwd=context.out / "unpacked")
+        context.call(["rm", "-rf", root, context.out / "keys"])
 
-    return Step(f"debian-{name}", run, {"suite": suite, "packages": sorted(packages)}, seconds=40)
+    inputs = {**origin.inputs(), "packages": sorted(packages)}
+    if unpacked:
+        inputs["unpacked"] = sorted(unpacked)
+    needs = (UBUNTU_KEYS,) if origin.archive == "ubuntu" else ()
+    return Step(f"debian-{name}", run, inputs, needs, 40)
+
+
+def ubuntu_keys_step() -> Step:
+    """The step that fetches Ubuntu's public keys: a package of Debian's, vouched for by Debian's keys."""
+    return debian_step(UBUNTU_KEYS.removeprefix("debian-"), "trixie", (), ("ubuntu-archive-keyring",))

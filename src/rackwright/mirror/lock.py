@@ -16,7 +16,7 @@ from rackwright.mirror.step import sha256_file
 SCHEMA = 1
 LOCK = "lock.json"
 LOCK_SUM = "lock.json.sha256"
-KINDS = ("deb", "image", "chart", "binary", "file", "index")
+KINDS = ("deb", "image", "chart", "binary", "file", "index", "ramdisk", "disk")
 REPAIR = "rackwright bundle build --repair"
 
 

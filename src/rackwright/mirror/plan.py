@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from rackwright.errors import UsageError
 from rackwright.mirror.aptrepo import apt_step
 from rackwright.mirror.chart import chart_step
 from rackwright.mirror.deb import deb_step
-from rackwright.mirror.debian import debian_step
+from rackwright.mirror.debian import debian_step, ubuntu_keys_step
 from rackwright.mirror.gobuild import go_step
 from rackwright.mirror.image import image_step, rootfs_step
+from rackwright.mirror.metal import packages_step, read_recipe
+from rackwright.mirror.osimage import images_index_step, os_image_step
+from rackwright.mirror.ramdisk import ramdisk_step
 from rackwright.mirror.release import Release
 from rackwright.mirror.signing import SigningKey
 from rackwright.mirror.step import Step
@@ -32,8 +36,12 @@ class Plan:
     parts: tuple[str, ...]
 
 
-def make_plan(release: Release, packaging: Path, key: SigningKey) -> Plan:
-    """The plan of a release's bundle; ``packaging`` is the directory of recipes."""
+def make_plan(release: Release, packaging: Path, key: SigningKey, extra_images: Collection[str] = ()) -> Plan:
+    """The plan of a release's bundle; ``packaging`` is the directory of recipes.
+
+    Raises:
+        UsageError: there is no recipe of an extra image.
+    """
     steps = [go_step(path.parent.name, release.version(path.parent.name), path.parent)
              for path in sorted((packaging / "go").glob("*/recipe.yml"))]  # fmt: skip
     steps.append(go_step("silicon", release.version("gpu_driver"), packaging / "silicon"))
@@ -54,12 +62,40 @@ def make_plan(release: Release, packaging: Path, key: SigningKey) -> Plan:
                 steps.append(rootfs_step(layer["rootfs"], suite, layer.get("without") or [], release.epoch))
     for model in models(packaging / "models"):
         parts += [model_step(model, release), model_image_step(model, release)]
+    fetched, made = metal_steps(release, packaging / "metal", extra_images)
+    steps += fetched
+    parts += made
     parts += [
         chart_step("cilium", "cilium", "go-cilium/chart", release),
         chart_step("gpu-operator", "gpu_operator", packaging / "gpu-operator", release),
         binary_step("crane", "crane", "go-crane/crane", release),
     ]
     return Plan(tuple(in_order([*steps, *parts])), tuple(part.name for part in parts))
+
+
+def metal_steps(
+    release: Release, directory: Path, extra_images: Collection[str] = ()
+) -> tuple[list[Step], list[Step]]:
+    """Steps that fetch packages, and steps that make what bare servers are given.
+
+    Images are those whose recipe says ``always``, and the extra ones.
+
+    Raises:
+        UsageError: there is no recipe of an extra image.
+    """
+    ramdisk = read_recipe(directory / "ipa" / "ramdisk.yml")
+    known = {
+        path.parent.name: read_recipe(path) for path in sorted((directory / "images").glob("*/image.yml"))
+    }
+    for name in extra_images:
+        if name not in known:
+            raise UsageError(f"there is no image {name}", f"known images: {', '.join(known)}")
+    images = [r for r in known.values() if r.document.get("always") or r.name in extra_images]
+    fetched = [packages_step(recipe) for recipe in (ramdisk, *images)]
+    if any(recipe.system["archive"] == "ubuntu" for recipe in images):
+        fetched.append(ubuntu_keys_step())
+    made = [ramdisk_step(ramdisk, release), *(os_image_step(recipe, release) for recipe in images)]
+    return fetched, [*made, images_index_step([recipe.name for recipe in images], release)]
 
 
 def in_order(steps: list[Step]) -> list[Step]:
