@@ -17,6 +17,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from typing import Any
 
 from rackwright.errors import UsageError
 from rackwright.lab import network, node
+from rackwright.lab.bmc.qmp import Qmp
 from rackwright.lab.metal_spec import MIB, OVERHEAD_MIB, MachineSpec
 from rackwright.lab.spec import LabSpec, NodeSpec
 from rackwright.lab.state import State, write
@@ -38,6 +40,8 @@ GPUS = "opt/rackwright/gpus"
 PORT = 443
 CLONE_NEWNET = 0x40000000
 GRACE_S = 8.0
+#: Between what a machine takes as a rule and what it is ended at.
+SLACK_MIB = 512
 SHUTDOWN_S = 60.0
 
 
@@ -62,8 +66,13 @@ class MetalFiles:
 
     @property
     def console(self) -> Path:
-        """What the machine wrote to its serial port."""
-        return self.directory / "console.log"
+        """What the machine wrote to its serial port, in all its starts."""
+        return self.bmc / "machine/console.log"
+
+    @property
+    def monitor(self) -> Path:
+        """The emulator's own socket, for one at a time: the BMC's as long as that runs."""
+        return self.bmc / "machine/qmp"
 
 
 def require_programs() -> None:
@@ -113,9 +122,8 @@ def config(lab: LabSpec, n: NodeSpec, state: State) -> dict[str, Any]:
             "cpus": machine.cpus,
             "memory_mib": machine.memory_mib,
             "taps": [{"name": p.tap, "mac": p.mac, "port": p.name} for p in machine.ports],
-            "disks": [{"size_gb": d.size_gb, "kind": d.kind} for d in machine.disks],
+            "disks": [{"size_gb": d.size_gb, "kind": d.kind, "raid": d.raid} for d in machine.disks],
             "cgroup_procs": procs,
-            "console": str(files.console),
             "fw_cfg": [{"name": GPUS, "file": str(silicon)}] if n.gpus is not None else [],
         },
     }
@@ -182,7 +190,7 @@ def launch_script(n: NodeSpec, files: MetalFiles, namespace: str, procs: tuple[P
 def launch(lab: LabSpec, n: NodeSpec, files: MetalFiles) -> None:
     """Give the server mains: its BMC starts, in a session of its own; returns at once. Its namespace must be there."""
     own = node.group(lab.name, n.name)
-    own.create((machine_of(n).memory_mib + OVERHEAD_MIB) * MIB, n.weight)
+    own.create((machine_of(n).memory_mib + OVERHEAD_MIB + SLACK_MIB) * MIB, n.weight)
     procs = tuple(directory / "cgroup.procs" for directory in own.directories)
     script = files.directory / "launch.sh"
     write(script, launch_script(n, files, network.node_namespace(lab.name, n.name), procs), 0o700)
@@ -213,18 +221,19 @@ def end_bmc(lab: str, name: str, limit_s: float = GRACE_S) -> None:
 
 
 def shut_down(lab: LabSpec, state: State, n: NodeSpec, limit_s: float = SHUTDOWN_S) -> None:
-    """Press the power button and give the operating system ``limit_s`` seconds; a machine that is off stays so."""
-    monitor = MetalFiles(state.node(n.name)).bmc / "qmp.sock"
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as channel:
-        channel.settimeout(3)
-        channel.connect(str(monitor))
-        channel.recv(65536)
-        for command in ("qmp_capabilities", "system_powerdown"):
-            channel.sendall(json.dumps({"execute": command}).encode() + b"\n")
-            channel.recv(65536)
-        end = time.monotonic() + limit_s
-        while machine_pid(lab.name, n.name) is not None and time.monotonic() < end:
-            time.sleep(0.3)
+    """Press the power button and give the operating system ``limit_s`` seconds; the BMC is ended before."""
+    end_bmc(lab.name, n.name)
+    stopped = threading.Event()
+
+    def heard(event: str, _data: object) -> None:
+        if event in ("SHUTDOWN", "GONE"):
+            stopped.set()
+
+    with contextlib.suppress(OSError):
+        monitor = Qmp(MetalFiles(state.node(n.name)).monitor, heard)
+        with contextlib.closing(monitor):
+            monitor.ask("system_powerdown")
+            stopped.wait(limit_s)
 
 
 @contextlib.contextmanager

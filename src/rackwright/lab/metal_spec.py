@@ -47,10 +47,14 @@ class PortSpec:
 
 @dataclass(frozen=True)
 class DiskSpec:
-    """A disk: ``size_gb`` in GiB; ``kind`` is ``nvme`` or ``virtio``, the latter for a RAID controller's volume."""
+    """A disk: ``size_gb`` in GiB; ``kind`` is ``nvme`` or ``virtio``.
+
+    ``raid``: a RAID controller's volume, there once the BMC was told to make one.
+    """
 
     size_gb: int
     kind: str
+    raid: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,7 @@ def _switch(model: SiteModel, node: str, port: str) -> str:
 def _disks(facts: catalog.Server | None) -> tuple[DiskSpec, ...]:
     """The disks that the operating system sees; of those behind a RAID controller, one volume."""
     if facts is None or facts.disks.raid:
-        return (DiskSpec(SYSTEM_DISK_GB, "virtio"),)
+        return (DiskSpec(SYSTEM_DISK_GB, "virtio", raid=facts is not None),)
     others = (DiskSpec(OTHER_DISK_GB, "nvme") for _ in range(facts.disks.count - 1))
     return (DiskSpec(SYSTEM_DISK_GB, "nvme"), *others)
 
@@ -216,7 +220,7 @@ def from_dict(data: Mapping[str, Any]) -> MachineSpec:
         profile=data["profile"],
         product=data["product"],
         ports=tuple(PortSpec(**{**p, "vlans": _tuple(p["vlans"])}) for p in data["ports"]),
-        disks=tuple(DiskSpec(d["size_gb"], d["kind"]) for d in data["disks"]),
+        disks=tuple(DiskSpec(**d) for d in data["disks"]),
         memory_mib=data["memory_mib"],
         cpus=data["cpus"],
         hardware=data["hardware"],
