@@ -128,7 +128,8 @@ def render(
     if entry.values:
         context |= entry.values(model, node, settings)
     return [
-        _render_file(template, context, node.name)
+        _render_file(template, {**context, **more}, node.name)
         for template in entry.files
         if template.when is None or template.when(model, node, settings)
+        for more in (template.each(model, node, settings) if template.each else ({},))
     ]

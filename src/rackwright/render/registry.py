@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -50,7 +50,8 @@ class Template:
     ``source`` is relative to ``templates/``. ``destination`` is absolute and may itself be a Jinja2
     expression. ``when`` leaves the file out where it gives false. ``secret`` files are never shown, logged
     or written to ``intended/``. ``validate`` is a command with ``%s`` for the new file, run on the node
-    before it takes its place.
+    before it takes its place. ``each`` makes one file for every mapping it gives, whose names the template
+    and the destination see.
     """
 
     source: str
@@ -61,6 +62,7 @@ class Template:
     secret: bool = False
     validate: str | None = None
     when: Callable[[SiteModel, Node, Options], bool] | None = None
+    each: Callable[[SiteModel, Node, Options], Sequence[Mapping[str, Any]]] | None = None
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ def test_every_bmc_and_boot_port_has_its_fixed_address(site: SiteModel) -> None:
         assert f"dhcp-host={node.bmc.mac},{node.bmc.address},{node.name}-bmc,infinite" in text
         port = node.interface("oob")
         assert port is not None and port.address is not None
-        assert f"dhcp-host={port.mac},{port.address.ip},{node.name}-oob,infinite" in text
+        boots = "" if node.is_head else "set:boot,"
+        assert f"dhcp-host={port.mac},{boots}{port.address.ip},{node.name}-oob,infinite" in text
 
 
 def test_dhcp_can_be_left_out(site: SiteModel) -> None:

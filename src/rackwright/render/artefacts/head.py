@@ -25,11 +25,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Lease:
-    """A fixed DHCP address."""
+    """A fixed DHCP address; ``boots``: the port is one that its server is installed through."""
 
     mac: str
     address: IPv4Address
     name: str
+    boots: bool = False
 
 
 def records(model: SiteModel) -> Iterator[Record]:
@@ -57,7 +58,7 @@ def leases(model: SiteModel) -> Iterator[Lease]:
         yield Lease(node.bmc.mac, node.bmc.address, f"{node.name}-bmc")
         port = node.interface("oob")
         if port and port.address:
-            yield Lease(port.mac, port.address.ip, f"{node.name}-oob")
+            yield Lease(port.mac, port.address.ip, f"{node.name}-oob", boots=not node.is_head)
 
 
 def reverse_zones(network: IPv4Network) -> list[str]:
