@@ -40,11 +40,9 @@ def options(bmc: Bmc) -> dict[str, dict[str, str]]:
             path = f"PciRoot(0x0)/MAC({nic.mac.replace(':', '').upper()},0x1)/IPv4(0.0.0.0)"
             found.append((f"PXE Device {number}: {nic.id}", path, f"nic:{nic.port}"))
     number = 0
-    raid = [d for d in bmc.hardware.disks if d.controller.startswith("RAID")]
-    for disk in bmc.hardware.disks:
-        if disk not in raid:
-            found.append((f"NVMe Disk in Bay {disk.bay}", f"PciRoot(0x1)/NVMe({disk.bay})", f"disk:{number}"))
-            number += 1
+    for name, path in _plain_disks(bmc):
+        found.append((name, path, f"disk:{number}"))
+        number += 1
     for volume in volumes(bmc):
         found.append((f"RAID Volume {volume['id']}", f"PciRoot(0x2)/Scsi({number})", f"disk:{number}"))
         number += 1
@@ -52,6 +50,15 @@ def options(bmc: Bmc) -> dict[str, dict[str, str]]:
         f"Boot{i:04d}": {"name": name, "path": path, "device": device}
         for i, (name, path, device) in enumerate(found, 1)
     }
+
+
+def _plain_disks(bmc: Bmc) -> list[tuple[str, str]]:
+    """Name and path of the disks that need no RAID volume: as many as the machine says that it has."""
+    disks = [d for d in bmc.hardware.disks if not d.controller.startswith("RAID")]
+    settings = bmc.config.machine.get("disks")
+    count = len(disks) if settings is None else len([d for d in settings if not d.get("raid")])
+    bays = [d.bay for d in disks] + list(range(len(disks), count))
+    return [(f"Disk in Bay {bay}", f"PciRoot(0x1)/NVMe({bay})") for bay in bays[:count]]
 
 
 def order(bmc: Bmc) -> list[str]:

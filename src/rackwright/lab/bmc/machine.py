@@ -71,8 +71,11 @@ class Machine(Protocol):
 def machine_of(settings: dict[str, Any], context: Context) -> Machine:
     """The backend that the settings name; ValueError for another kind."""
     from rackwright.lab.bmc.fake import FakeMachine  # here, so that neither needs the other
+    from rackwright.lab.bmc.qemu import QemuMachine
 
     kind = settings.get("kind", "fake")
     if kind == "fake":
         return FakeMachine(settings, context)
-    raise ValueError(f"no machine of kind {kind!r}: fake")
+    if kind == "qemu":
+        return QemuMachine(settings, context)
+    raise ValueError(f"no machine of kind {kind!r}: fake or qemu")

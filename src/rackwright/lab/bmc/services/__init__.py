@@ -13,6 +13,7 @@ MODULES = (
     "storage",
     "volumes",
     "chassis",
+    "adapters",
     "managers",
     "media",
     "dell",

@@ -52,6 +52,7 @@ def chassis(bmc: Bmc, request: Request) -> Json:
         IndicatorLED=bmc.state.get("led", "Off"),
         PowerState="On" if bmc.power_state() in ("On", "PoweringOn") else "Off",
         Status=status_of(rollup=True),
+        NetworkAdapters=link(f"{CHASSIS}/NetworkAdapters"),
         PCIeDevices=link(DEVICES),
         Sensors=link(SENSORS),
         Links={
