@@ -36,8 +36,8 @@ def collect(get: Get) -> dict[str, dict[str, Any]]:
     for storage in _members(get, f"{SYSTEM}/Storage"):
         for drive in storage.get("Drives", ()):
             keep(get(drive["@odata.id"]))
-    for function in system.get("PCIeFunctions", ()):
-        keep(get(function["@odata.id"]))
+    for function in _functions(get, system):
+        keep(function)
     for adapter in _members(get, ADAPTERS):
         functions = adapter.get("NetworkDeviceFunctions", {}).get("@odata.id")
         for member in _members(get, functions) if functions else ():
@@ -45,6 +45,20 @@ def collect(get: Get) -> dict[str, dict[str, Any]]:
     for member in _members(get, FIRMWARE):
         keep(member)
     return found
+
+
+def _functions(get: Get, system: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The PCIe functions: the system lists them, or its devices do."""
+    links = system.get("PCIeFunctions", ())
+    for device in () if links else system.get("PCIeDevices", ()):
+        whole = get(device["@odata.id"]) or {}
+        collection = whole.get("PCIeFunctions", {}).get("@odata.id")
+        yield from _members(get, collection) if collection else ()
+        links = [*links, *whole.get("Links", {}).get("PCIeFunctions", ())] if not collection else links
+    for link in links:
+        body = get(link["@odata.id"])
+        if body is not None:
+            yield body
 
 
 def _members(get: Get, path: str) -> Iterator[dict[str, Any]]:

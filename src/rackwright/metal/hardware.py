@@ -233,10 +233,16 @@ def _stated_firmware(
         state, _, rest = str(one.get("Id")).partition("-")
         part = rest.rpartition("__")[2]
         if state == "Installed" and one.get("Version") and (name := _component(part, adapters)):
-            found.setdefault(name, []).append(str(one["Version"]))
+            found.setdefault(name, []).append(_makers(name, str(one["Version"])))
     if system.get("BiosVersion"):
         found.setdefault("bios", [str(system["BiosVersion"])])
     return {name: tuple(sorted(versions)) for name, versions in found.items()}
+
+
+def _makers(component: str, version: str) -> str:
+    """A version as its maker writes it: Dell divides NVIDIA's last number, 26.47.2682 is 26.47.26.82 there."""
+    divided = re.fullmatch(r"(\d+\.\d+)\.(\d\d)\.(\d\d)", version)
+    return f"{divided[1]}.{divided[2]}{divided[3]}" if divided and component.startswith("15b3:") else version
 
 
 def _component(part: str, adapters: Mapping[str, str]) -> str | None:

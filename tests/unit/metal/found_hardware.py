@@ -14,8 +14,8 @@ from rackwright.derive.model import Node
 SYSTEM = "/redfish/v1/Systems/System.Embedded.1"
 CHASSIS = "/redfish/v1/Chassis/System.Embedded.1"
 FORMS = {"lom": "NIC.Embedded.{0}-1-1", "ocp": "NIC.Integrated.1-{0}-1", "nic": "NIC.Slot.5-{0}-1"}
-#: Every part at what the newest release wants, or later.
-VERSIONS = {"14e4:165f": "22.91.5", "15b3:101f": "26.47.2682", "15b3:101d": "22.47.2682"}
+#: Every part at what the newest release wants, or later; ConnectX as Dell writes it.
+VERSIONS = {"14e4:165f": "22.91.5", "15b3:101f": "26.47.26.82", "15b3:101d": "22.47.2682"}
 
 
 def _body(kind: str, path: str, **facts: Any) -> dict[str, Any]:

@@ -221,6 +221,15 @@ def test_severity_and_firmware_are_the_sites_to_say() -> None:
     ]
 
 
+@pytest.mark.parametrize("version", ["26.43.25.66", "26.43.2566", "16.35.2000"])
+def test_an_adapters_firmware_is_read_as_its_maker_writes_it(version: str) -> None:
+    node = NODES["xe9680"]
+    stated = redfish(node)
+    next(one for path, one in stated.items() if path.endswith("__NIC.Integrated.1-1-1"))["Version"] = version
+    (difference,) = compare(SITE, node, NOTHING, (), stated)
+    assert (difference.what, difference.ordered) == ("firmware connectx-6-lx", "26.47.2682 or later")
+
+
 def test_a_check_that_is_none_is_refused() -> None:
     node = NODES["r660"]
     with pytest.raises(ValueError, match="'ram' is no check of conformance"):
