@@ -177,14 +177,14 @@ def _boot(spec: LabSpec, state: State, n: NodeSpec, base: Path, memory_limit: in
 def _give_mains(spec: LabSpec, state: State, n: NodeSpec) -> tuple[float, str]:
     """Have a bare machine's BMC running, cabled and answering; the machine itself stays as it is."""
     begun = time.monotonic()
-    if metal.is_sound(spec, n):
-        mended = network.ensure_node(spec, n)
-        if metal.answers(spec, n, limit_s=BMC_LIMIT_S):
-            return time.monotonic() - begun, "cabled again" if mended else "was there"
+    sound = metal.machine_is_sound(spec, n)
+    mended = network.ensure_node(spec, n)
+    if sound and metal.bmc_is_sound(spec, n) and metal.answers(spec, n, limit_s=BMC_LIMIT_S):
+        return time.monotonic() - begun, "cabled again" if mended else "was there"
+    if sound:
         metal.end_bmc(spec.name, n.name)
     elif not node.power_off(spec.name, n.name, hard=True):
         raise _stuck(f"start {n.name}", spec.name, n.name)
-    network.ensure_node(spec, n)
     files = metal.prepare(spec, n, state)
     metal.launch(spec, n, files)
     if not metal.answers(spec, n, limit_s=BMC_LIMIT_S):

@@ -161,13 +161,17 @@ def _find(lab: str, name: str, matches: Any) -> int | None:
     return None
 
 
-def is_sound(lab: LabSpec, n: NodeSpec) -> bool:
-    """Whether the BMC runs in the namespace that now has the node's name, and its machine, if on, in the lab's."""
+def bmc_is_sound(lab: LabSpec, n: NodeSpec) -> bool:
+    """Whether the BMC runs, in the namespace that now has the node's name."""
+    pid = bmc_pid(lab.name, n.name)
     own = network.inode(network.node_namespace(lab.name, n.name))
-    bmc, machine = bmc_pid(lab.name, n.name), machine_pid(lab.name, n.name)
-    if bmc is None or _namespace(bmc) != own:
-        return False
-    return machine is None or _namespace(machine) == network.inode(lab.namespace)
+    return pid is not None and _namespace(pid) == own
+
+
+def machine_is_sound(lab: LabSpec, n: NodeSpec) -> bool:
+    """Whether the machine is off, or has its ports in the namespace that now is the lab's."""
+    pid = machine_pid(lab.name, n.name)
+    return pid is None or _namespace(pid) == network.inode(lab.namespace)
 
 
 def _namespace(pid: int) -> int | None:
