@@ -21,7 +21,7 @@ except ImportError:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from rackwright.errors import RackwrightError
-from rackwright.mirror.lock import LOCK, LOCK_SUM
+from rackwright.mirror.lock import LOCK, LOCK_SUM, METAL, read_lock
 from rackwright.paths import cache_dir
 from rackwright.rollout.ready import load_ready_site
 
@@ -32,6 +32,7 @@ ARGUMENTS = {
     "source": {"type": "str", "default": ""},
     "release": {"type": "str", "required": True},
     "destination": {"type": "str", "required": True},
+    "part": {"type": "str", "choices": ["mirror", "metal"], "default": "mirror"},
 }
 
 
@@ -66,7 +67,11 @@ def archive_file() -> Iterator[Path]:
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """``source``: directory here (or the release's own); ``destination``: directory on the head node."""
+    """``source``: directory here (or the release's own); ``destination``: directory on the head node.
+
+    ``part``: ``mirror`` (the usual) is what is installed from; ``metal`` is what bare servers boot and are
+    written with, whose images are unpacked there, and whose directory may hold other files.
+    """
 
     _requires_connection = True
     _supports_check_mode = True
@@ -93,7 +98,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             )
         return bundle
 
-    def _send(self, bundle: Path, group: list[str], lock: str, variables: dict[str, Any]) -> None:
+    def _lock(self, bundle: Path, metal: bool) -> str:
+        text = (bundle / LOCK).read_text(encoding="utf-8")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if not (bundle / LOCK_SUM).read_text(encoding="utf-8").startswith(digest):
+            raise AnsibleActionFail(
+                f"{bundle / LOCK} is not the file that {LOCK_SUM} was written for: damaged on its way"
+            )
+        try:
+            whole = read_lock(bundle)
+        except RackwrightError as error:
+            raise AnsibleActionFail(str(error)) from None
+        if metal and not whole.metal().entries:
+            raise AnsibleActionFail(
+                f"the bundle in {bundle} holds nothing for bare servers. "
+                "Cause: it was built before there was any. Next: 'rackwright bundle build'."
+            )
+        return (whole.metal() if metal else whole.mirror()).dump()
+
+    def _send(self, files: Path, group: list[str], lock: str, variables: dict[str, Any]) -> None:
         # A plain user may not write to the destination: go through Ansible's own temporary directory.
         if not self._connection._shell.tmpdir:
             self._make_tmp_path()
@@ -101,7 +124,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         with archive_file() as file:
             with tarfile.open(file, mode="w", format=tarfile.PAX_FORMAT) as tar:
                 for path in group:
-                    tar.add(bundle / path, arcname=path)
+                    tar.add(files / path, arcname=path)
             self._transfer_file(str(file), remote)
         self._step("receive", variables, lock=lock, archive=remote)
 
@@ -116,32 +139,30 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         except RackwrightError as error:
             raise AnsibleActionFail(str(error)) from None
         bundle = self._locate(str(arguments["source"]), str(arguments["release"]))
-        lock = (bundle / LOCK).read_text(encoding="utf-8")
+        metal = arguments["part"] == "metal"
+        lock = self._lock(bundle, metal)
+        files = bundle / METAL if metal else bundle
         digest = hashlib.sha256(lock.encode()).hexdigest()
-        if not (bundle / LOCK_SUM).read_text(encoding="utf-8").startswith(digest):
-            raise AnsibleActionFail(
-                f"{bundle / LOCK} is not the file that {LOCK_SUM} was written for: damaged on its way"
-            )
-        self._common = {"root": str(arguments["destination"]), "digest": digest}
+        self._common = {"root": str(arguments["destination"]), "digest": digest, "shared": metal}
         plan = self._step("plan", variables)
         if not plan["known"]:
             plan = self._step("plan", variables, lock=lock)
         missing, stale = plan["missing"], plan["stale"]
-        complete = plan["vouched"] and not missing and not stale
+        complete = plan["vouched"] and not missing and not stale and not plan["packed"]
         key = base64.b64encode((bundle / "apt" / "rackwright.gpg").read_bytes()).decode()
         result.update(changed=not complete, missing=len(missing), stale=len(stale), apt_key=key)
         result["diff"] = {
             "before": "".join(f"{path}\n" for path in stale),
-            "after": "".join(f"{path}\n" for path in missing),
+            "after": "".join(f"{path}\n" for path in [*missing, *plan["packed"]]),
             "before_header": "in the mirror, not in the lock",
             "after_header": "in the lock, not in the mirror",
         }
         if self._task.check_mode or complete:
             return result
         sent = 0
-        for group in batches(bundle, missing):
-            self._send(bundle, group, lock, variables)
+        for group in batches(files, missing):
+            self._send(files, group, lock, variables)
             sent += len(group)
             self._display.display(f"bundle: {sent} of {len(missing)} files are on the head node")
-        self._step("finish", variables, lock=lock)
+        self._step("finish", variables, lock=lock, stale=stale)
         return result

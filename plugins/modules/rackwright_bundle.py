@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +20,7 @@ description:
   - C(plan) compares the directory with a lock; C(receive) unpacks an archive, each file only under its
     right sha256; C(finish) removes what the lock does not list and writes the lock, last of all. A lock
     that lies here is therefore the proof that the load was completed.
+  - Images that C(images.json) lists are unpacked by C(finish), and kept only under the sha256 that it says.
 options:
   operation: {description: The step., type: str, choices: [plan, receive, finish], required: true}
   root: {description: Directory of the bundle on this machine., type: path, required: true}
@@ -27,6 +29,11 @@ options:
     description: The lock's text; C(plan) can do without when the same lock lies here.
     type: str
     default: ''
+  shared:
+    description: Others keep files in the directory too; only I(stale) files are ever removed.
+    type: bool
+    default: false
+  stale: {description: What C(plan) found that has to go., type: list, elements: str, default: []}
   archive: {description: Tar archive with files of the bundle; removed when it is unpacked., type: path}
 attributes:
   check_mode: {support: full, details: Only C(plan) is run in check mode.}
@@ -37,11 +44,13 @@ RETURN = """
 known: {description: Whether the plan is complete (else call again with I(lock))., type: bool, returned: plan}
 missing: {description: Paths that have to be sent., type: list, elements: str, returned: plan}
 stale: {description: Paths that the lock does not list., type: list, elements: str, returned: plan}
+packed: {description: Images that are not unpacked yet., type: list, elements: str, returned: plan}
 vouched: {description: Whether this very lock lies here already., type: bool, returned: plan}
 """
 
 LOCK = "lock.json"
 LOCK_SUM = "lock.json.sha256"
+IMAGES = "images.json"
 CHUNK = 1 << 20
 
 
@@ -65,6 +74,7 @@ class Store:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.root = Path(module.params["root"])
+        self.shared: bool = module.params["shared"]
         self.lock_file = self.root / LOCK
 
     def present(self) -> dict[str, int]:
@@ -81,7 +91,7 @@ class Store:
         own = self.lock_file.read_text(encoding="utf-8") if self.lock_file.exists() else ""
         same = hashlib.sha256(own.encode()).hexdigest() == digest
         if not same and not lock:
-            return {"known": False, "vouched": False, "missing": [], "stale": []}
+            return {"known": False, "vouched": False, "missing": [], "stale": [], "packed": []}
         wanted = entries_of(own if same else lock)
         trusted = entries_of(own) if own else {}
         present = self.present()
@@ -93,7 +103,38 @@ class Store:
             if not right:
                 missing.append(path)
         stale = sorted(present.keys() - wanted.keys())
-        return {"known": True, "vouched": same, "missing": missing, "stale": stale}
+        if self.shared:
+            stale = [
+                path for path in stale if path in trusted or f"{path}.zst" in trusted.keys() - wanted.keys()
+            ]
+        packed = [] if missing else [image["file"] for image in self.packed()]
+        return {"known": True, "vouched": same, "missing": missing, "stale": stale, "packed": packed}
+
+    def packed(self) -> list[dict[str, Any]]:
+        """The images that lie here packed only; of an interrupted unpacking nothing is left."""
+        if IMAGES not in self.present():
+            return []
+        images: list[dict[str, Any]] = json.loads((self.root / IMAGES).read_text(encoding="utf-8"))
+        return [image for image in images if not (self.root / image["file"]).exists()]
+
+    def unpack(self) -> None:
+        """Unpack images; each takes its name only after its sha256 was found right."""
+        for image in self.packed():
+            target = self.root / image["file"]
+            part = target.with_name(f".{target.name}.part")
+            argv = ["zstd", "-q", "-d", "-f", "--sparse", str(self.root / image["packed"]), "-o", str(part)]
+            try:
+                done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            except FileNotFoundError:
+                self.module.fail_json(msg="zstd is not installed. Next: install it, then run again.")
+            if done.returncode or digest_of(part) != image["sha256"]:
+                part.unlink(missing_ok=True)
+                self.module.fail_json(
+                    msg=f"{image['packed']} doesn't unpack to an image with sha256 {image['sha256']}: "
+                    f"{done.stderr.strip() or 'its content is another'}. Next: 'rackwright bundle verify'."
+                )
+            part.chmod(0o644)
+            part.replace(target)
 
     def _take(self, source: IO[bytes], path: Path, sha256: str) -> None:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -111,6 +152,8 @@ class Store:
                 f"{sha256}. Cause: the bundle changed after it was locked. Next: 'rackwright bundle verify'."
             )
         temporary.replace(path)
+        if path.suffix == ".zst":
+            path.with_suffix("").unlink(missing_ok=True)  # unpacked from what lay here before
 
     def receive(self, archive: Path, lock: str) -> None:
         """Unpack ``archive``; a file is renamed into place only after its sha256 was found right."""
@@ -132,11 +175,13 @@ class Store:
             self.module.fail_json(
                 msg=f"still missing after the transfer: {', '.join(missing[:5])}; run again"
             )
-        for path in present.keys() - wanted.keys():
+        listed = present.keys() & set(self.module.params["stale"]) if self.shared else present.keys()
+        for path in listed - wanted.keys():
             (self.root / path).unlink()
-        for folder, _, _ in os.walk(self.root, topdown=False):
-            if not os.listdir(folder) and Path(folder) != self.root:
-                os.rmdir(folder)
+            for folder in list((self.root / path).parents)[: path.count("/")]:
+                if not os.listdir(folder):
+                    folder.rmdir()
+        self.unpack()
         (self.root / LOCK_SUM).write_text(f"{digest}  {LOCK}\n", encoding="utf-8")
         temporary = self.root / ".lock.part"
         temporary.write_text(lock, encoding="utf-8")
@@ -152,6 +197,8 @@ def main() -> None:
             "digest": {"type": "str", "required": True},
             "lock": {"type": "str", "default": ""},
             "archive": {"type": "path"},
+            "shared": {"type": "bool", "default": False},
+            "stale": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

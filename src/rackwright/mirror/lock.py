@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ SCHEMA = 1
 LOCK = "lock.json"
 LOCK_SUM = "lock.json.sha256"
 KINDS = ("deb", "image", "chart", "binary", "file", "index", "ramdisk", "disk")
+#: The directory with what bare servers are given: the mirror does without, Ironic's head node takes it.
+METAL = "metal"
 REPAIR = "rackwright bundle build --repair"
 
 
@@ -47,6 +49,17 @@ class Lock:
         entries = [asdict(entry) for entry in sorted(self.entries)]
         document = {"schema": self.schema, "release": self.release, "entries": entries}
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+    def mirror(self) -> Lock:
+        """The lock of what the mirror takes: all but what bare servers are given."""
+        kept = tuple(entry for entry in self.entries if not entry.path.startswith(f"{METAL}/"))
+        return Lock(self.schema, self.release, kept)
+
+    def metal(self) -> Lock:
+        """The lock of what bare servers are given; paths are relative to the bundle's ``metal/``."""
+        mine = (entry for entry in self.entries if entry.path.startswith(f"{METAL}/"))
+        kept = tuple(replace(entry, path=entry.path.removeprefix(f"{METAL}/")) for entry in mine)
+        return Lock(self.schema, self.release, kept)
 
 
 @dataclass(frozen=True)

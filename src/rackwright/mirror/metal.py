@@ -21,8 +21,6 @@ from rackwright.mirror.aptrepo import COMPONENT, index
 from rackwright.mirror.debian import Source, debian_step
 from rackwright.mirror.step import Step, StepContext, digest_tree
 
-#: The directory of the bundle that the head node serves to bare servers.
-METAL = "metal"
 #: Whatever a machine made of itself while it was put together; each server makes its own.
 IDENTITY = (
     "etc/apt/apt.conf.d/99mmdebstrap", "etc/apt/sources.list", "etc/apt/sources.list.d/*", "etc/hostname",

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rackwright.mirror.metal import METAL, Recipe, install, settle_times
+from rackwright.mirror.lock import METAL
+from rackwright.mirror.metal import Recipe, install, settle_times
 from rackwright.mirror.parts import FILES, Origin, record
 from rackwright.mirror.release import Release
 from rackwright.mirror.step import Step, StepContext, sha256_file

@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from rackwright.mirror.metal import METAL, Recipe, install, matches, settle_times
+from rackwright.mirror.lock import METAL
+from rackwright.mirror.metal import Recipe, install, matches, settle_times
 from rackwright.mirror.parts import FILES, Origin, record
 from rackwright.mirror.release import Release
 from rackwright.mirror.step import Step, StepContext

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,62 @@ def test_truncated_file_is_noticed_under_the_same_lock(module: Run, tmp_path: Pa
     head.load(FILES)
     (head.root / "apt" / "a.deb").write_bytes(b"")
     assert head.step("plan", lock="")["missing"] == ["apt/a.deb"]
+
+
+def packed_image(tmp_path: Path, content: bytes) -> dict[str, bytes]:
+    """What bare servers are given, with one image, as the bundle has it."""
+    raw = tmp_path / "content.raw"
+    raw.write_bytes(content)
+    packed = subprocess.run(["zstd", "-q", "-c", raw], check=True, capture_output=True).stdout
+    facts = {
+        "file": "images/x.raw",
+        "packed": "images/x.raw.zst",
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    return {"images/x.raw.zst": packed, "images.json": json.dumps([facts]).encode()}
+
+
+def test_images_are_unpacked_and_files_of_others_left_alone(module: Run, tmp_path: Path) -> None:
+    files = packed_image(tmp_path, b"first")
+    head = Head(module, tmp_path, files)
+    (head.root / "boot").mkdir(parents=True)
+    (head.root / "boot" / "site.initramfs").write_text("made by another role")
+    head.send(files)
+    plan = head.step("plan", shared=True)
+    assert (plan["missing"], plan["packed"], plan["stale"]) == ([], ["images/x.raw"], [])
+    head.step("finish", shared=True)
+    assert (head.root / "images/x.raw").read_bytes() == b"first"
+    assert (head.root / "boot" / "site.initramfs").exists()
+    plan = head.step("plan", shared=True, lock="")
+    assert plan["vouched"] and plan["missing"] == plan["packed"] == plan["stale"] == []
+
+
+def test_a_newer_image_takes_the_olders_place_and_one_that_is_gone_goes(module: Run, tmp_path: Path) -> None:
+    first = packed_image(tmp_path, b"first")
+    head = Head(module, tmp_path, first)
+    head.send(first)
+    head.step("finish", shared=True)
+    second = packed_image(tmp_path, b"other")
+    head.lock = lock_of(second)
+    head.send(second)
+    head.step("finish", shared=True)
+    assert (head.root / "images/x.raw").read_bytes() == b"other"
+    head.lock = lock_of({"images.json": b"[]"})
+    stale = head.step("plan", shared=True)["stale"]
+    assert stale == ["images/x.raw", "images/x.raw.zst"]
+    head.send({"images.json": b"[]"})
+    head.step("finish", shared=True, stale=stale)
+    assert not (head.root / "images").exists()
+
+
+def test_an_image_that_unpacks_to_something_else_is_refused(module: Run, tmp_path: Path) -> None:
+    files = packed_image(tmp_path, b"first")
+    facts = json.loads(files["images.json"])
+    facts[0]["sha256"] = "0" * 64
+    files["images.json"] = json.dumps(facts).encode()
+    head = Head(module, tmp_path, files)
+    head.send(files)
+    result = head.step("finish", shared=True)
+    assert result["failed"] and "images/x.raw.zst doesn't unpack" in result["msg"]
+    assert [p.name for p in (head.root / "images").iterdir()] == ["x.raw.zst"]
+    assert not (head.root / "lock.json").exists()
