@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import time
@@ -214,7 +215,10 @@ class Rehearsing:
         name = f" --name {self.spec.name}" if self.spec.name != self.model.name else ""
         metal = f" --metal {' '.join(self.facts.metal)}" if self.facts.metal else ""
         again = f"rackwright rehearse {self.site.parent}{name} --keep{metal}"
-        options = Options(self.site, self.output, phases, again=again)
+        # Containers have no BMC: only the bare machines are to be provisioned.
+        bare = json.dumps({"provision_servers": ":".join(self.facts.metal)})
+        extra = ("--extra-vars", bare) if self.facts.metal else ()
+        options = Options(self.site, self.output, phases, extra=extra, again=again)
 
         def watch(timeline: Timeline) -> None:
             self.timeline = timeline

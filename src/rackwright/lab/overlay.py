@@ -30,7 +30,6 @@ FORCED = (
         False,
         "the root is an overlay, whose file system kubelet can't find",
     ),
-    Forced("server_managed", False, "a container has no BMC, and its operating system is there"),
     Forced("baseline_time_adjust_clock", False, "no CAP_SYS_TIME: the clock is the host's"),
     Forced(
         "kubernetes_preflight_ignore",
