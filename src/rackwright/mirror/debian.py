@@ -163,4 +163,4 @@ def debian_step(
 
 def ubuntu_keys_step() -> Step:
     """The step that fetches Ubuntu's public keys: a package of Debian's, vouched for by Debian's keys."""
-    return debian_step(UBUNTU_KEYS.removeprefix("debian-"), "trixie", (), ("ubuntu-archive-keyring",))
+    return debian_step(UBUNTU_KEYS.removeprefix("debian-"), "trixie", (), ("ubuntu-keyring",))
