@@ -11,9 +11,10 @@ description:
   - C(claim) has the BMC make a key and a request, signs it, and puts the certificate in; then it replaces the
     password, over the connection that is verified by then. It takes the first password that works of I(password),
     I(others) and I(factory_password), so that it can be cut off anywhere and run again.
-  - C(look) reads what explains a failure, such as the last jobs. C(discover) asks every address who it is.
+  - C(look) reads what explains a failure, such as the last jobs. C(hardware) reads what the server consists of.
+    C(discover) asks every address who it is.
 options:
-  operation: {description: What to do., type: str, choices: [claim, look, discover], required: true}
+  operation: {description: What to do., type: str, choices: [claim, look, hardware, discover], required: true}
   address: {description: The BMC., type: str, default: ''}
   port: {description: Its port., type: int, default: 443}
   names: {description: DNS names for its certificate; the first is its own., type: list, elements: str, default: []}
@@ -38,6 +39,7 @@ changes: {description: What was, or would be, done., type: list, elements: str, 
 account: {description: "Which password worked: C(current), C(other) or C(factory).", type: str, returned: claim}
 service_tag: {description: Who it says it is., type: str, returned: claim}
 fault: {description: In one word why it failed., type: str, returned: failure}
+stated: {description: Redfish resources by their id., type: dict, returned: hardware}
 found: {description: The BMCs that answered., type: list, elements: dict, returned: discover}
 """
 
@@ -49,6 +51,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rackwright_authority import HAVE_CRYPTOGRAPHY, sign_request
+from ansible.module_utils.rackwright_hardware import collect
 from ansible.module_utils.rackwright_redfish import (
     ACCOUNTS,
     CERTIFICATES,
@@ -264,6 +267,16 @@ def look(bmc: Bmc) -> dict[str, Any]:
     return found
 
 
+def there(bmc: Bmc, path: str) -> dict[str, Any] | None:
+    """A resource; None where the BMC has none of that name."""
+    try:
+        return bmc.ask("GET", path)
+    except BmcError as error:
+        if error.status in (400, 404, 405, 501):
+            return None
+        raise
+
+
 def job_text(job: dict[str, Any]) -> str:
     """``JID_1 ConfigBIOS: Running 40 %: …``."""
     done = f" {job['PercentComplete']} %" if "PercentComplete" in job else ""
@@ -303,7 +316,11 @@ def main() -> None:
     text = {"type": "str", "default": ""}
     module = AnsibleModule(
         argument_spec={
-            "operation": {"type": "str", "choices": ["claim", "look", "discover"], "required": True},
+            "operation": {
+                "type": "str",
+                "choices": ["claim", "look", "hardware", "discover"],
+                "required": True,
+            },
             "address": text,
             "port": {"type": "int", "default": 443},
             "names": {"type": "list", "elements": "str", "default": []},
@@ -329,6 +346,9 @@ def main() -> None:
         if p["operation"] == "look":
             bmc.login(p["user"], p["password"])
             module.exit_json(changed=False, **look(bmc))
+        if p["operation"] == "hardware":
+            bmc.login(p["user"], p["password"])
+            module.exit_json(changed=False, stated=collect(lambda path: there(bmc, path)))
         if not HAVE_CRYPTOGRAPHY:
             raise BmcError("refused", "python3-cryptography is missing here: run playbooks/head.yml first")
         result = Claim(module, bmc).run()

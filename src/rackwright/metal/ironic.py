@@ -168,6 +168,10 @@ class Ironic:
         listed = self._optional("GET", f"/v1/nodes/{ident}/bios") or {}
         return {str(one["name"]): one.get("value") for one in listed.get("bios", ())}
 
+    def bios_registry(self, ident: str) -> list[Json]:
+        """The same with what each attribute takes: ``allowable_values``, ``read_only``, ``reset_required``."""
+        return list((self._optional("GET", f"/v1/nodes/{ident}/bios?detail=true") or {}).get("bios", ()))
+
     def firmware(self, ident: str) -> list[Json]:
         """Components with ``component``, ``current_version``, …; empty where the driver tells none."""
         return list((self._optional("GET", f"/v1/nodes/{ident}/firmware") or {}).get("firmware", ()))
