@@ -94,7 +94,7 @@ def target_raid(facts: Server, level: str | None = None) -> dict[str, Any] | Non
     The size is stated, as Ironic wants the disks' names with ``MAX``, and those differ from server to server.
     Raises ValueError for a level that the disks don't give.
     """
-    if facts.raid is None or level == "none":
+    if facts.raid is None or not facts.disks.raid or level == "none":
         return None
     chosen, disks = level or facts.raid.level, facts.disks.count
     size = facts.raid.size_gib

@@ -15,7 +15,7 @@ TABLES = {"r660": 4, "r760xa": 5, "xe8640": 6, "xe9680": 7}
 OWN = "catalog/servers.yml beside the site"
 
 
-def _profiles(facts: Facts) -> list[tuple[Path_, str, catalog.Server]]:
+def profiles(facts: Facts) -> list[tuple[Path_, str, catalog.Server]]:
     """Where each profile is used first, its name and its entry."""
     first = {server.profile: (*at, "profile") for at, server in reversed(facts.servers)}
     return [(at, name, facts.catalogue.servers[name]) for name, at in first.items()]
@@ -72,7 +72,7 @@ class _Minimum(Rule):
         """In what the own entry is less (``has …, not …``); empty where it isn't."""
 
     def check(self, facts: Facts) -> Iterator[Fault]:
-        for at, name, own in _profiles(facts):
+        for at, name, own in profiles(facts):
             validated = catalog.builtin().servers.get(name)
             if validated is None or own is validated:
                 continue
@@ -138,7 +138,7 @@ class ProfileGpus(_Minimum):
 
 def _options(facts: Facts) -> Iterator[tuple[Path_, str, catalog.GpuOption, catalog.Gpu]]:
     """Each GPU option of the used profiles, with its profile's place and name."""
-    for at, name, entry in _profiles(facts):
+    for at, name, entry in profiles(facts):
         for option in entry.gpus:
             yield at, name, option, facts.catalogue.gpus[option.product]
 

@@ -111,6 +111,19 @@ PROFILES = (
         "xe9680",
         disks={"count": 2, "size_gb": 960, "kind": "NVMe", "controller": "none"},
     ),
+    own("profile-without-its-volume", "profile-volume", "r660", raid=None),
+    own(
+        "profile-of-split-processors",
+        "profile-bios",
+        "xe9680",
+        cpu={**CPU, "cores": 52, "threads": 104, "numa_per_socket": 2},
+    ),
+    own(
+        "profile-of-other-threads",
+        "profile-bios",
+        "xe9680",
+        bios={"LogicalProc": "Disabled"},
+    ),
     own(
         "profile-of-slower-ports",
         "profile-ports",
