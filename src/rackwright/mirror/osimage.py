@@ -72,13 +72,17 @@ def partition_table(name: str, release: str, esp_mib: int, root_mib: int) -> str
 def fill_esp(root: Path, esp: Path, directory: str, root_id: uuid.UUID) -> None:
     """Lay out the EFI system partition: the firmware's default path, and the distribution's own."""
     shim = root / SHIM
-    signed = next(p for p in (shim / "shimx64.efi.signed", shim / "shimx64.efi.signed.latest") if p.exists())
+
+    def found(*names: str) -> Path:
+        # Ubuntu's names differ, and its plain one is a link that leads out of the tree.
+        return next(shim / name for name in names if (shim / name).is_file())
+
     own, default = esp / "EFI" / directory, esp / "EFI" / "BOOT"
     for place, first in ((own, "shimx64.efi"), (default, "BOOTX64.EFI")):
         place.mkdir(parents=True)
-        shutil.copyfile(signed, place / first)
+        shutil.copyfile(found("shimx64.efi.signed.latest", "shimx64.efi.signed"), place / first)
         shutil.copyfile(root / GRUB, place / "grubx64.efi")
-        shutil.copyfile(shim / "mmx64.efi.signed", place / "mmx64.efi")
+        shutil.copyfile(found("mmx64.efi.signed", "mmx64.efi"), place / "mmx64.efi")
     shutil.copyfile(shim / "BOOTX64.CSV", own / "BOOTX64.CSV")
     (own / "grub.cfg").write_text(
         f"search --no-floppy --fs-uuid --set=root {root_id}\n"
