@@ -88,7 +88,7 @@ def _sections(known: Catalogue) -> Iterator[str]:
     yield from _table(
         "Firmware",
         "The oldest version that [conformance](../how-to/provision-metal.md) doesn't warn of, by release. Nothing is\n"
-        "invented: where no public source says one, a site may state its own (`server_conformance_firmware`).",
+        "invented: where no public source says one, a site may state its own (`server_firmware`).",
         ("Release", "Component", "At least", "Source"),
         (
             (f"`{key}`", f"`{name}`", firmware.minimum or "not stated", firmware.source)

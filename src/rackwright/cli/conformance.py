@@ -61,8 +61,7 @@ def judge(
     model: SiteModel, node: Node, collected: Collected | None, variables: Mapping[str, Any]
 ) -> tuple[Difference, ...]:
     """The differences of a server under its own options. Raises UsageError where one of them is none."""
-    given = {name: variables[f"server_conformance_{name}"] for name in ("waive", "severity", "firmware")
-             if f"server_conformance_{name}" in variables}  # fmt: skip
+    given = {name: variables.get(f"server_{name}") for name in ("accepted", "severity", "firmware")}
     known = collected or Collected()
     try:
         return compare(
@@ -71,13 +70,13 @@ def judge(
             known.inventory,
             known.components,
             known.stated,
-            given.get("waive"),
-            given.get("severity"),
-            given.get("firmware"),
+            given["accepted"],
+            given["severity"],
+            given["firmware"],
         )
     except ValueError as error:
         raise UsageError(
-            f"{node.name}: {error}", "see server_conformance_waive in docs/reference/roles.md"
+            f"{node.name}: {error}", "see server_accepted and server_severity in docs/reference/roles.md"
         ) from None
 
 

@@ -12,7 +12,9 @@ from rackwright.derive.model import Node, SiteModel
 from rackwright.errors import RunFailure, UsageError
 from rackwright.metal import conformance, hostkeys
 from rackwright.metal import settings as declared_settings
+from rackwright.metal.collected import Collected, folder_of, keep
 from rackwright.metal.configdrive import configdrive
+from rackwright.metal.conformance import Severity
 from rackwright.metal.credentials import Credentials, Entry, Vault
 from rackwright.metal.declared import Account, Image, Options, declare, deployment, node_uuid
 from rackwright.metal.diagnose import Problem, Seen, explain
@@ -49,6 +51,8 @@ class Given:
     raid_level: str = ""
     conformance: str = "block"
     accepted: Mapping[str, str] = field(default_factory=dict)
+    severity: Mapping[str, Severity] = field(default_factory=dict)
+    firmware: Mapping[str, str] = field(default_factory=dict)
     rotate: Sequence[str] = ()
     reboot_confirm: Sequence[str] = ()
     reinstall_confirm: Sequence[str] = ()
@@ -211,13 +215,18 @@ class Server:
                 "patience": 10,
             },
         )
+        seen = Collected(inventory, tuple(api.firmware(uuid)), answer.get("stated") or {})
+        if not self.check:
+            keep(folder_of(self.model), self.node.name, seen)
         differences = conformance.compare(
             self.model,
             self.node,
-            inventory,
-            api.firmware(uuid),
-            answer.get("stated") or {},
+            seen.inventory,
+            seen.components,
+            seen.stated,
             dict(self.given.accepted),
+            dict(self.given.severity),
+            dict(self.given.firmware),
         )
         text = conformance.table(differences)
         if self.given.conformance == "block" and any(one.blocks for one in differences):

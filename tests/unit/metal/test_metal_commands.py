@@ -58,13 +58,13 @@ def test_a_sites_own_options_count(tmp_path: Path, capsys: pytest.CaptureFixture
     site = tmp_path / "site"
     shutil.copytree(checkout() / "inventories/reference", site, ignore=shutil.ignore_patterns("intended"))
     (site / "group_vars").mkdir(exist_ok=True)
-    options = {"server_conformance_waive": {"gpus": "one is at the maker's"}}
+    options = {"server_accepted": {"gpus": "one is at the maker's"}}
     (site / "group_vars/all.yml").write_text(json.dumps(options))
     collect(tmp_path / "found", "xe9680-1", gpus=1)
     line = ["conformance", str(site / "site.yml"), "xe9680-1", "--from", str(tmp_path / "found")]
     assert main(line) == 0
     assert "accepted: one is at the maker's" in capsys.readouterr().out
-    (site / "group_vars/all.yml").write_text(json.dumps({"server_conformance_waive": {"gpu": "?"}}))
+    (site / "group_vars/all.yml").write_text(json.dumps({"server_accepted": {"gpu": "?"}}))
     assert main(line) == 2
     assert "xe9680-1: 'gpu' is no check of conformance" in capsys.readouterr().err
 
