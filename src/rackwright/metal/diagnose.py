@@ -118,7 +118,7 @@ FAULTS: tuple[Fault, ...] = (
         r"hostname .* doesn't match|IP address mismatch",
         "its BMC shows a certificate that isn't the site authority's, or is for another address: it was reset, or "
         "something else answers there",
-        "ansible-playbook -i {site} playbooks/provision.yml --limit {name}: it claims the BMC anew",
+        "ansible-playbook -i {site} playbooks/provision.yml -e provision_servers={name}: it claims the BMC anew",
     ),
     _fault(
         "NIC known elsewhere",
@@ -321,7 +321,7 @@ FAULTS: tuple[Fault, ...] = (
         "Ironic restarted",
         r"conductor .*(takeover|restart)|is locked|reserved by|by a dead|conductor",
         "Ironic was restarted while it worked at the server",
-        "ansible-playbook -i {site} playbooks/provision.yml --limit {name}: it goes on",
+        "ansible-playbook -i {site} playbooks/provision.yml -e provision_servers={name}: it goes on",
         lambda problem: problem.stuck.kind == "failed",
     ),
 )
@@ -352,7 +352,7 @@ def named(problem: Problem) -> Fault | None:
 def explain(problem: Problem, site: str) -> RunFailure:
     """What is told to the user."""
     fault, node, stuck = named(problem), problem.node, problem.stuck
-    again = f"ansible-playbook -i {site} playbooks/provision.yml --limit {node.name}"
+    again = f"ansible-playbook -i {site} playbooks/provision.yml -e provision_servers={node.name}"
     after = f" after {stuck.seconds:.0f} s" if stuck.seconds else ""
     said = stuck.said or "it gives no reason"
     evidence = [f"Ironic has it in '{stuck.state}'{after}: {_short(said)}"]

@@ -238,7 +238,7 @@ class Server:
                 "delivered differently",
                 next_command="the hint below each line; to take it as it is: server_accepted with the check's name\n"
                 f"            then: ansible-playbook -i {self.model.path} playbooks/provision.yml "
-                f"--limit {self.node.name}",
+                f"-e provision_servers={self.node.name}",
             )
         if text:
             outcome.notes.append("hardware differs:\n" + text)
