@@ -116,6 +116,8 @@ class CallbackModule(CallbackBase):
             reason = {
                 key: one[key] if isinstance(one[key], int) else tail(one[key]) for key in kept if one.get(key)
             }
+            if isinstance(one.get("failure"), dict):
+                reason["failure"] = {key: tail(value) for key, value in one["failure"].items()}
             if failed_items and "item" in one:
                 reason["item"] = tail(one["item"])[:200]
             reasons.append(reason)

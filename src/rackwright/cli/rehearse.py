@@ -31,7 +31,7 @@ from rackwright.rollout.history import Estimate, History, clock
 from rackwright.rollout.progress import Progress
 from rackwright.rollout.ready import load_ready_site
 from rackwright.rollout.run import Options, Record, roll_out, terminable, until
-from rackwright.rollout.timeline import PHASES, Timeline
+from rackwright.rollout.timeline import ALL_PHASES, Timeline
 from rackwright.site import resolve_site
 
 UNITS = (
@@ -48,7 +48,6 @@ UNITS = (
 """Units whose journal says why a node failed."""
 SAMPLE_SECONDS = 2.0
 WARM_BUNDLE_SECONDS = 5.0
-PROVISION = "provision"
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,7 +58,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Makes bundle and lab, rolls the site out, checks, reports, takes the lab down.",
     )
     command.add_argument("site", metavar="SITE", help="directory under inventories/ or a path to a site.yml")
-    command.add_argument("--until", metavar="PHASE", choices=PHASES, help="stop after this phase")
+    command.add_argument("--until", metavar="PHASE", choices=ALL_PHASES, help="stop after this phase")
     command.add_argument(
         "--keep", action="store_true", help="leave the lab standing; run again to go on in it"
     )
@@ -82,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     model = load_ready_site(site)
     metal, why = bare_machines(model, args.metal)
     spec = from_site(model, args.name, metal)
-    phases = tuple(phase for phase in until(args.until) if phase != PROVISION or metal)
+    phases = until(args.until, bool(metal))
     with Rehearsing(model, site, spec, phases, args.keep, why) as rehearsal:
         return rehearsal.run()
 

@@ -16,7 +16,7 @@ from rackwright.checks.run import read_results
 from rackwright.derive.model import SiteModel, plain
 from rackwright.errors import UsageError
 from rackwright.report.components import Component, components
-from rackwright.rollout.timeline import PHASES, Timeline, read_timeline
+from rackwright.rollout.timeline import ALL_PHASES, PHASES, Timeline, read_timeline
 
 Result = Literal["passed", "failed"]
 
@@ -189,7 +189,7 @@ def gather(model: SiteModel, output: Path, lock: Path | None, wanted: Sequence[s
     if lock is not None and lock.is_file():
         artefacts.append(("bundle/lock.json", digest(lock)))
     until = rehearsal.until if rehearsal else None
-    phases = tuple(wanted) if until is None else PHASES[: PHASES.index(until) + 1]
+    phases = tuple(wanted) if until is None else ALL_PHASES[: ALL_PHASES.index(until) + 1]
     if rehearsal is not None and not rehearsal.metal:
         phases = tuple(phase for phase in phases if phase != PROVISION)
     return Report(model, timeline, results, parts, tuple(artefacts), rehearsal, phases)

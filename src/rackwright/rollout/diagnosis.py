@@ -148,3 +148,42 @@ def diagnose(failures: Sequence[Failure], site: str, next_command: str, log: str
         cause=cause,
         next_command=f"{look}\n            when mended: {next_command}",
     )
+
+
+def diagnose_servers(failures: Sequence[Failure], next_command: str, log: str) -> RunFailure:
+    """Servers that could not be provisioned, each with its own reason: the others went on without them."""
+    told = {failure.host: _server(failure) for failure in failures}
+    if len(told) == 1:
+        (only,) = told.values()
+        return RunFailure(
+            **{**only, "next_command": f"{only['next_command']}\n            or: {next_command}"}
+        )
+    lines = []
+    for host, parts in told.items():
+        lines.append(f"{host}: {parts['what']}: {parts['cause']}")
+        lines += [f"    {line.strip()}" for line in parts["evidence"].splitlines()[:3]]
+        lines.append(f"    next: {parts['next_command'].splitlines()[0]}")
+    return RunFailure(
+        what=f"{failures[0].phase}: {len(told)} servers",
+        where=", ".join(told),
+        evidence="\n            ".join(lines),
+        cause="named beside each; all others went on",
+        next_command=f"{next_command}\n            all that was said: less {log}",
+    )
+
+
+def _server(failure: Failure) -> dict[str, str]:
+    """The parts of one server's failure, as the action gave them, else from its message."""
+    for result in failure.reason.get("results", []):
+        parts = result.get("failure")
+        if isinstance(parts, Mapping):
+            keys = ("what", "where", "evidence", "cause", "next_command")
+            return {key: str(parts.get(key, "")) for key in keys}
+    single = diagnose([failure], "", "", "")
+    return {
+        "what": failure.task,
+        "where": failure.host,
+        "evidence": plain(failure.reason),
+        "cause": single.cause,
+        "next_command": single.next_command.splitlines()[0],
+    }

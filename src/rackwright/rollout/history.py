@@ -14,6 +14,7 @@ SHIPPED: dict[str, float] = {
     "bundle": 1500.0,
     "lab": 30.0,
     "head": 45.0,
+    "provision": 600.0,
     "nodes": 40.0,
     "kubernetes": 150.0,
     "gpu": 45.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections import Counter
 from typing import TextIO
 
 from rackwright.rollout.history import Estimate, clock
@@ -79,6 +80,9 @@ class Progress:
         if phase_now is not None and task is not None and phase_now.result == "running":
             gone = time.time() - timeline.began
             hosts = f" ({task.done}/{task.started})" if task.started > 1 else ""
+            if timeline.said:
+                states = Counter(timeline.said.values())
+                hosts += " " + ", ".join(f"{text} {count}" for text, count in sorted(states.items())[:3])
             self.tick(
                 phase_now.name, gone - phase_now.start, f"{task.title}{hosts}", task.title, gone - task.start
             )

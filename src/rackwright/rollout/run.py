@@ -18,19 +18,24 @@ from pathlib import Path
 
 from rackwright.errors import RunFailure, UsageError
 from rackwright.paths import checkout
-from rackwright.rollout.diagnosis import diagnose
-from rackwright.rollout.timeline import PHASES, Timeline, merge, read_timeline
+from rackwright.rollout.diagnosis import diagnose, diagnose_servers
+from rackwright.rollout.timeline import ALL_PHASES, PHASES, PROVISION, Timeline, merge, read_timeline
 
 Watch = Callable[[Timeline], None]
 Wrap = Callable[[list[str]], list[str]]
 POLL_SECONDS = 0.25
 GRACE_SECONDS = 10.0
+FORKS = 16
+"""As in ansible.cfg."""
+MOST_FORKS = 64
+SERVER = "rackwright_server"
+"""The action whose failure is one server's alone: the others go on without it."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a rollout is to do. ``phases`` in order; the rest goes to ansible-playbook under the same
-    names.
+    """What a rollout is to do. ``phases`` in order; ``metal``: the servers that the phase provision is for; the rest
+    goes to ansible-playbook under the same names.
     """
 
     site: Path
@@ -42,6 +47,7 @@ class Options:
     diff: bool = False
     extra: tuple[str, ...] = ()
     again: str = ""
+    metal: tuple[str, ...] = ()
     playbooks: Path = field(default_factory=lambda: checkout() / "playbooks")
 
     @property
@@ -50,13 +56,19 @@ class Options:
         return bool(self.limit or self.tags or self.check)
 
 
-def until(phase: str | None) -> tuple[str, ...]:
-    """The phases up to and with ``phase``; all of them without one. UsageError for an unknown one."""
+def until(phase: str | None, metal: bool = False) -> tuple[str, ...]:
+    """The phases up to and with ``phase``; all of them without one. UsageError for an unknown one.
+
+    ``metal``: servers are to be given their operating systems, after the head that does it.
+    """
+    phases = ALL_PHASES if metal else PHASES
     if phase is None:
-        return PHASES
-    if phase not in PHASES:
-        raise UsageError(f"no phase is called {phase!r}", f"the phases are: {', '.join(PHASES)}")
-    return PHASES[: PHASES.index(phase) + 1]
+        return phases
+    if phase == PROVISION and not metal:
+        raise UsageError("provision needs servers to provision", "name them: --metal NODE…")
+    if phase not in phases:
+        raise UsageError(f"no phase is called {phase!r}", f"the phases are: {', '.join(ALL_PHASES)}")
+    return phases[: phases.index(phase) + 1]
 
 
 class Record:
@@ -79,7 +91,7 @@ class Record:
     @property
     def done(self) -> tuple[str, ...]:
         """Phases that are done, in their order."""
-        return tuple(phase for phase in PHASES if phase in self._done)
+        return tuple(phase for phase in ALL_PHASES if phase in self._done)
 
     def rest(self, phases: Sequence[str]) -> tuple[str, ...]:
         """From the first phase that is not done on; the last one alone when all are."""
@@ -114,8 +126,12 @@ def command_line(options: Options) -> list[str]:
         line += [name, value] if value else []
     line += ["--check"] if options.check else []
     line += ["--diff"] if options.diff else []
-    results = options.output / "checks.json"
-    line += ["--extra-vars", json.dumps({"verify_output": str(results)})]
+    extra = {"verify_output": str(options.output / "checks.json")}
+    if options.metal:
+        extra["provision_servers"] = ",".join(options.metal)
+        # A server's stage holds a worker for minutes, most of them waiting.
+        line += ["--forks", str(min(max(FORKS, len(options.metal)), MOST_FORKS))]
+    line += ["--extra-vars", json.dumps(extra)]
     return [*line, *options.extra, *(str(options.playbooks / f"{phase}.yml") for phase in options.phases)]
 
 
@@ -232,7 +248,9 @@ def _follow(
         for event in events:
             timeline.add(event)
         while mark and seen < len(timeline.phases) - 1:  # a next phase begins only when the one before passed
-            record.mark(timeline.phases[seen].name)
+            name = timeline.phases[seen].name
+            if not any(f.phase == name and f.action.endswith(SERVER) for f in timeline.failures):
+                record.mark(name)
             seen += 1
         watch(timeline)
         if over:
@@ -245,6 +263,9 @@ def failure(options: Options, timeline: Timeline, code: int, log: Path) -> RunFa
     """Why the rollout failed; without a failed task, the log's own last words."""
     again = options.again or f"rackwright rollout {options.site} --resume"
     failures = [f for f in timeline.failures if timeline.phase is None or f.phase == timeline.phase.name]
+    servers = [f for f in timeline.failures if f.action.endswith(SERVER)]
+    if servers and not [f for f in failures if f not in servers]:
+        return diagnose_servers(servers, again, str(log))
     if failures and failures[-1].action.endswith("rackwright_verify") and failures[-1].status == "failed":
         return RunFailure(
             what="verify the site",

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 PHASES = ("head", "nodes", "kubernetes", "gpu", "serving", "verify")
 """The phases in their order; each is ``playbooks/<phase>.yml``."""
+PROVISION = "provision"
+"""The phase that gives servers their operating systems: part of a rollout only where servers are named for it."""
+ALL_PHASES = (PHASES[0], PROVISION, *PHASES[1:])
 
 PhaseResult = Literal["running", "passed", "failed"]
 
@@ -62,13 +65,17 @@ class Failure:
 
 @dataclass
 class Timeline:
-    """Phases and tasks of one rollout; times in seconds since ``began`` (Unix time)."""
+    """Phases and tasks of one rollout; times in seconds since ``began`` (Unix time).
+
+    ``said``: host → what its long task is at, while one runs.
+    """
 
     began: float
     phases: list[PhaseRun] = field(default_factory=list)
     tasks: list[TaskRun] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     hosts: dict[str, dict[str, int]] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
     _by_uuid: dict[str, TaskRun] = field(default_factory=dict, repr=False)
 
     @property
@@ -97,6 +104,8 @@ class Timeline:
                 self._by_uuid[event["task"]].started += 1
             case "result" if event["task"] in self._by_uuid:
                 self._add_result(self._by_uuid[event["task"]], now, event)
+            case "said":
+                self.said[str(event["host"])] = str(event["text"])
             case "stats":
                 self.hosts = {host: dict(counts) for host, counts in event["hosts"].items()}
         if self.phase is not None and self.phase.result == "running":
@@ -104,6 +113,7 @@ class Timeline:
 
     def _add_result(self, run: TaskRun, now: float, event: Mapping[str, Any]) -> None:
         run.done += 1
+        self.said.pop(str(event["host"]), None)
         run.seconds = round(now - run.start, 2)
         if event["changed"]:
             run.changed += 1
@@ -165,8 +175,8 @@ def merge(earlier: Timeline | None, later: Timeline) -> Timeline:
     """
     if earlier is None:
         return later
-    first = min((PHASES.index(p.name) for p in later.phases if p.name in PHASES), default=0)
-    kept = [p for p in earlier.phases if p.name in PHASES[:first] and p.result == "passed"]
+    first = min((ALL_PHASES.index(p.name) for p in later.phases if p.name in ALL_PHASES), default=0)
+    kept = [p for p in earlier.phases if p.name in ALL_PHASES[:first] and p.result == "passed"]
     if not kept:
         return later
     names = {phase.name for phase in kept}
