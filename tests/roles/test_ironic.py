@@ -185,7 +185,7 @@ def test_password_is_in_no_log_and_no_argument(head: NodeHost) -> None:
         "ps -e -o args=",
         "cat /var/log/nginx/*.log",
     ):
-        head.out(f'test "$({command} | grep --count --fixed-strings "$(cat {CONFIGURATION}/password)")" = 0')
+        head.out(f'test "$({command} | grep --count --fixed-strings --file {CONFIGURATION}/password)" = 0')
 
 
 def test_runs_and_starts_at_boot(head: NodeHost) -> None:
