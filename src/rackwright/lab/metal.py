@@ -121,7 +121,10 @@ def config(lab: LabSpec, n: NodeSpec, state: State) -> dict[str, Any]:
             "netns": lab.namespace,
             "cpus": machine.cpus,
             "memory_mib": machine.memory_mib,
-            "taps": [{"name": p.tap, "mac": p.mac, "port": p.name} for p in machine.ports],
+            "taps": [
+                {"name": p.tap, "mac": p.mac, "port": p.name, "speed_mbps": p.speed_gbps * 1000}
+                for p in machine.ports
+            ],
             "disks": [{"size_gb": d.size_gb, "kind": d.kind, "raid": d.raid} for d in machine.disks],
             "cgroup_procs": procs,
             "fw_cfg": [{"name": GPUS, "file": str(silicon)}] if n.gpus is not None else [],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rackwright import catalog
@@ -32,6 +32,7 @@ MACHINES_PER_CPU = 2
 class PortSpec:
     """A machine's network port: a tap in the lab's namespace, in ``bridge``; ``mtu`` in bytes.
 
+    ``speed_gbps`` is what it shows, not what it does.
     On a switch it lets untagged frames through where ``native`` is true, and those of ``vlans``; with ``vlans`` None
     it is on no switch, and everything passes.
     """
@@ -43,6 +44,7 @@ class PortSpec:
     mtu: int
     native: bool = True
     vlans: tuple[int, ...] | None = None
+    speed_gbps: int = 1
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,8 @@ def machine(model: SiteModel, node: Node) -> MachineSpec:
     """The bare machine that stands for a server."""
     facts = catalog.builtin().servers.get(node.profile)
     names = {port.interface: name for name, port in facts.ports.items()} if facts is not None else {}
-    ports = tuple(_ports(model, node, names))
+    speeds = {name: port.speed_gbps for name, port in facts.ports.items()} if facts is not None else {}
+    ports = tuple(replace(port, speed_gbps=speeds.get(port.name, 1)) for port in _ports(model, node, names))
     return MachineSpec(
         profile=node.profile,
         product=node.product,

@@ -271,7 +271,9 @@ def command(settings: dict[str, Any], context: Context, folder: Path, boot: Boot
         argv += ["-netdev", f"tap,id=n{number},ifname={tap['name']},script=no,downscript=no"]
         argv += [
             "-device",
-            f"virtio-net-pci,netdev=n{number},mac={tap['mac']},romfile={index('nic:' + tap['port'])}",
+            # A bond with LACP takes no port whose speed isn't known, and virtio states none by itself.
+            f"virtio-net-pci,netdev=n{number},mac={tap['mac']},romfile=,duplex=full"
+            f",speed={tap.get('speed_mbps', 1000)}{index('nic:' + tap['port'])}",
         ]
     kinds = [d.get("kind", "virtio") for d in settings.get("disks", []) if not d.get("raid")]
     for number in range(len(disk_sizes(settings, boot))):
