@@ -187,8 +187,8 @@ class Bmc:
                 response = self._answer(request, authorization)
             except RedfishError as error:
                 response = Response(error.status, error.body(), error.headers)
-            except OSError as error:
-                self.events.write("failed", error=repr(error), path=request.path)
+            except Exception as error:  # one bad request must not end a client's connection without a word
+                self.events.write("failed", error=repr(error), method=request.method, path=request.path)
                 broken = RedfishError(500, f"{IDRAC}.RAC0508")
                 response = Response(500, broken.body())
             finally:

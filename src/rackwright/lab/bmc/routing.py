@@ -78,7 +78,12 @@ class Router:
         if method == "GET" and response.status == 200 and isinstance(response.body, dict):
             body = response.body
             tag = etag(body)
-            headers = {"ETag": tag, "Allow": ", ".join(allowed(table)), **response.headers}
+            headers = {
+                "ETag": tag,
+                "Allow": ", ".join(allowed(table)),
+                "Link": f"<{schema_of(body)}>; rel=describedby",
+                **response.headers,
+            }
             if request.headers.get("if-none-match") == tag:
                 return Response(304, headers=headers)
             if request.path.startswith("/redfish/v1") and "@odata.id" in body:
@@ -125,6 +130,12 @@ def allowed(table: dict[str, Handler]) -> list[str]:
     return ["GET", "HEAD", *names[1:]] if names[:1] == ["GET"] else names
 
 
+def schema_of(body: Json) -> str:
+    """Where the resource's JSON schema is published."""
+    kind = str(body.get("@odata.type", "#ServiceRoot.ServiceRoot")).lstrip("#").rsplit(".", 1)[0]
+    return f"https://redfish.dmtf.org/schemas/v1/{kind}.json"
+
+
 def etag(body: Json) -> str:
     """The ETag of a resource: of what it says, but for the clock."""
     text = json.dumps({k: v for k, v in body.items() if k != "DateTime"}, sort_keys=True)
@@ -141,6 +152,8 @@ def query(router: Router, bmc: Bmc, request: Request, body: Json) -> Json:
         if name.startswith("$") and name not in ("$expand", "$select", "$filter", "$top", "$skip"):
             raise RedfishError(501, f"{BASE}.QueryNotSupported")
     members = body.get("Members")
+    if asked.get("only"):
+        raise RedfishError(400, f"{BASE}.QueryParameterValueFormatError", asked["only"], "only")
     if "only" in asked and isinstance(members, list) and len(members) == 1:
         body = _read(router, bmc, request, members[0]["@odata.id"])
         members = None

@@ -10,7 +10,6 @@ import io
 import json
 import selectors
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterable
@@ -82,7 +81,14 @@ class _Connection(BaseHTTPRequestHandler):
         accept = self.headers.get("Accept", "*/*")
         if not any(
             kind in accept
-            for kind in ("*/*", "application/json", "application/*", "application/xml", "text/")
+            for kind in (
+                "*/*",
+                "application/json",
+                "application/*",
+                "application/xml",
+                "application/yaml",
+                "text/",
+            )
         ):
             return Response(406, RedfishError(406, f"{BASE}.HeaderInvalid", "Accept").body())
         version = self.headers.get("OData-Version", "4.0")
@@ -119,6 +125,10 @@ class _Connection(BaseHTTPRequestHandler):
             headers["Content-Length"] = str(len(data))
         if data:
             headers["Content-Type"] = response.content_type
+        if self.close_connection:
+            headers["Connection"] = (
+                "close"  # else the client may send its next request into the closing connection
+            )
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
@@ -237,8 +247,8 @@ class BmcServer:
                 secure = context.wrap_socket(connection, server_side=True)
                 self._open.add(secure)
                 _Connection(secure, peer, bmc)
-        except (OSError, ssl.SSLError, ValueError):
-            pass  # the client went away, or did not like the certificate
+        except (OSError, ValueError) as error:  # the client went away, or did not like the certificate
+            bmc.events.write("connection ended", reason=repr(error))
         finally:
             for used in (secure, connection):
                 self._open.discard(used) if used else None

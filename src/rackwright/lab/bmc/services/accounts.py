@@ -72,7 +72,9 @@ def account(bmc: Bmc, request: Request, slot: str) -> Json:
 @patch(f"{ACCOUNTS}/{{slot}}")
 def change(bmc: Bmc, request: Request, slot: str) -> Response:
     """Name, password, role, enabled; an empty name frees the slot."""
-    request.only("UserName", "Password", "RoleId", "Enabled", "AccountTypes", "Locked")
+    request.only(
+        "UserName", "Password", "RoleId", "Enabled", "AccountTypes", "Locked", "PasswordChangeRequired"
+    )
     if slot not in bmc.state["accounts"] or slot == "1":
         raise not_found(request.path)
     if not request.body:
@@ -91,6 +93,8 @@ def change(bmc: Bmc, request: Request, slot: str) -> Response:
         new["hash"], new["change"] = hashed(check_policy(bmc, request.body["Password"])), False
         bmc.events.write("password changed", account=slot)
         _end_sessions(bmc, slot, request.session)
+    if "PasswordChangeRequired" in request.body:
+        new["change"] = bool(request.body["PasswordChangeRequired"])
     if not new["user"]:
         new = {"user": "", "role": "None", "enabled": False, "hash": "", "change": False}
         _end_sessions(bmc, slot, "")
@@ -120,7 +124,7 @@ def _role(role: str) -> str:
 @post(ACCOUNTS)
 def create(bmc: Bmc, request: Request) -> Response:
     """A new account in the first free slot."""
-    request.only("UserName", "Password", "RoleId", "Enabled", "AccountTypes")
+    request.only("UserName", "Password", "RoleId", "Enabled", "AccountTypes", "PasswordChangeRequired")
     name, role = request.text("UserName"), _role(request.text("RoleId"))
     if not name:
         raise RedfishError(400, f"{BASE}.PropertyValueFormatError", name, "UserName", related=["#/UserName"])
@@ -136,7 +140,7 @@ def create(bmc: Bmc, request: Request) -> Response:
         "role": role,
         "enabled": bool(request.body.get("Enabled", True)),
         "hash": hashed(password),
-        "change": False,
+        "change": bool(request.body.get("PasswordChangeRequired", False)),
     }
     return Response(201, account(bmc, request, free[0]), {"Location": f"{ACCOUNTS}/{free[0]}"})
 

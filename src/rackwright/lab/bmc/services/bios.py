@@ -175,7 +175,6 @@ def registry() -> Json:
             "AttributeName": attribute.name,
             "DisplayName": attribute.name,
             "DisplayOrder": order,
-            "HelpText": "",
             "Hidden": False,
             "Immutable": attribute.read_only,
             "MenuPath": f"./{attribute.menu}Ref",

@@ -61,6 +61,12 @@ def certificates(bmc: Bmc, request: Request) -> Json:
     return collection(HTTPS, "Certificate", "HTTPS Certificates", ["SecurityCertificate.1"])
 
 
+def _serial(number: int) -> str:
+    digits = format(number, "X")
+    digits = digits.zfill(len(digits) + len(digits) % 2)
+    return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
+
+
 def _subject(name: x509.Name) -> Json:
     values: Json = {}
     for part, oid in SUBJECT.items():
@@ -83,7 +89,7 @@ def certificate(bmc: Bmc, request: Request) -> Json:
         CertificateUsageTypes=["Web"],
         Subject=_subject(parsed.subject),
         Issuer=_subject(parsed.issuer),
-        SerialNumber=format(parsed.serial_number, "X"),
+        SerialNumber=_serial(parsed.serial_number),
         ValidNotBefore=parsed.not_valid_before_utc.isoformat(),
         ValidNotAfter=parsed.not_valid_after_utc.isoformat(),
         Actions={},

@@ -27,8 +27,18 @@ def service(bmc: Bmc, request: Request) -> Json:
         DeliveryRetryIntervalSeconds=5,
         EventFormatTypes=["Event"],
         Subscriptions=link(SUBSCRIPTIONS),
+        Actions={
+            "#EventService.SubmitTestEvent": {"target": f"{SERVICE}/Actions/EventService.SubmitTestEvent"},
+        },
         Status={"State": "Enabled", "Health": "OK"},
     )
+
+
+@post(f"{SERVICE}/Actions/EventService.SubmitTestEvent")
+def test_event(bmc: Bmc, request: Request) -> Response:
+    """Taken and written to the Lifecycle log; nothing is sent."""
+    bmc.log("lc", "Informational", f"Test event {request.text('MessageId', '')}")
+    return Response(204)
 
 
 @get(SUBSCRIPTIONS)

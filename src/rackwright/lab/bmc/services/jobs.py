@@ -193,7 +193,7 @@ def monitor(bmc: Bmc, request: Request, job: str) -> Response:
     """202 while the job goes on; then what came of it."""
     kept = _find(bmc, job)
     if kept["JobState"] in GOING:
-        return Response(202, _task(kept), {"Location": f"{MONITORS}/{job}", "Retry-After": "2"})
+        return Response(202, _task(kept), {"Location": f"{MONITORS}/{job}"})
     if "result" in kept:
         return Response(200, kept["result"], content_type=kept.get("result_type", "application/json"))
     return Response(200, _task(kept))

@@ -39,7 +39,11 @@ def manager(bmc: Bmc, request: Request) -> Json:
     scp = {
         "ExportFormat@Redfish.AllowableValues": ["XML", "JSON"],
         "ExportUse@Redfish.AllowableValues": ["Default", "Clone", "Replace"],
-        "IncludeInExport@Redfish.AllowableValues": ["Default", "IncludeReadOnly"],
+        "IncludeInExport@Redfish.AllowableValues": [
+            "Default",
+            "IncludeReadOnly",
+            "IncludePasswordHashValues",
+        ],
         "ShareParameters": {"Target@Redfish.AllowableValues": ["ALL", "IDRAC", "BIOS", "NIC", "RAID"]},
     }
     return resource(
@@ -211,6 +215,30 @@ def network_protocol(bmc: Bmc, request: Request) -> Json:
         HTTP={"ProtocolEnabled": False, "Port": 80},
         IPMI={"ProtocolEnabled": False, "Port": 623},
         SSH={"ProtocolEnabled": False, "Port": 22},
-        NTP={"ProtocolEnabled": False, "NTPServers": []},
+        NTP={
+            "ProtocolEnabled": bool(bmc.state.get("ntp_enabled", False)),
+            "NTPServers": bmc.state.get("ntp_servers", []),
+        },
         Status=OK_STATUS,
     )
+
+
+@patch(f"{MANAGER}/NetworkProtocol")
+def change_protocol(bmc: Bmc, request: Request) -> Json:
+    """Time servers: a list by Redfish's rules (null takes an element away, {} leaves it, a shorter list truncates)."""
+    request.only("NTP")
+    wanted = request.body.get("NTP")
+    if not isinstance(wanted, dict):
+        raise RedfishError(400, f"{BASE}.PropertyValueTypeError", str(wanted), "NTP", related=["#/NTP"])
+    if "ProtocolEnabled" in wanted:
+        bmc.state["ntp_enabled"] = bool(wanted["ProtocolEnabled"])
+    servers = wanted.get("NTPServers")
+    if servers is not None:
+        if not isinstance(servers, list) or not all(
+            s is None or s == {} or isinstance(s, str) for s in servers
+        ):
+            raise RedfishError(400, f"{BASE}.PropertyValueTypeError", str(servers), "NTPServers")
+        have = [*bmc.state.get("ntp_servers", []), *[None] * len(servers)]
+        merged = [old if new == {} else new for old, new in zip(have, servers, strict=False)]
+        bmc.state["ntp_servers"] = [s for s in merged if s is not None]
+    return network_protocol(bmc, request)

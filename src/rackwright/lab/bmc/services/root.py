@@ -60,7 +60,6 @@ def service_root(bmc: Bmc, request: Request) -> Json:
             "SelectQuery": True,
             "OnlyMemberQuery": True,
             "ExcerptQuery": False,
-            "TopSkipQuery": True,
         },
         Oem={
             "Dell": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from rackwright.lab.bmc.hardware import Disk
@@ -163,7 +164,7 @@ def drive(bmc: Bmc, request: Request, controller: str, drive: str) -> Json:
         EncryptionAbility="SelfEncryptingDrive",
         EncryptionStatus="Unencrypted",
         IndicatorLED="Off",
-        Identifiers=[{"DurableName": serial(bmc, disk), "DurableNameFormat": "NAA"}] if not nvme else [],
+        Identifiers=[{"DurableName": _naa(bmc, disk), "DurableNameFormat": "NAA"}] if not nvme else [],
         Status=OK_STATUS,
         Links={
             "Volumes": [link(f"{uri}/Volumes/{v['id']}") for v in of],
@@ -171,6 +172,10 @@ def drive(bmc: Bmc, request: Request, controller: str, drive: str) -> Json:
         },
         Actions={"#Drive.SecureErase": {"target": f"{uri}/Drives/{drive}/Actions/Drive.SecureErase"}},
     )
+
+
+def _naa(bmc: Bmc, disk: Disk) -> str:
+    return "5" + hashlib.sha256(serial(bmc, disk).encode()).hexdigest()[:15].upper()
 
 
 def serial(bmc: Bmc, disk: Disk) -> str:
