@@ -24,7 +24,7 @@ from rackwright.mirror.step import Step, StepContext, digest_tree
 #: Whatever a machine made of itself while it was put together; each server makes its own.
 IDENTITY = (
     "etc/apt/apt.conf.d/99mmdebstrap", "etc/apt/sources.list", "etc/apt/sources.list.d/*", "etc/hostname",
-    "etc/machine-id", "etc/resolv.conf", "etc/ssh/ssh_host_*", "var/cache/apt/*.bin",
+    "etc/machine-id", "etc/nvme/host*", "etc/resolv.conf", "etc/ssh/ssh_host_*", "var/cache/apt/*.bin",
     "var/cache/ldconfig/aux-cache", "var/lib/apt/lists/*", "var/lib/dbus/machine-id", "var/lib/dpkg/*-old",
     "var/lib/systemd/random-seed", "var/log/*.log", "var/log/apt", "etc/*-",
 )  # fmt: skip

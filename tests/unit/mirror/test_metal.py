@@ -14,10 +14,14 @@ import yaml
 from rackwright.errors import UsageError
 from rackwright.mirror.debian import UBUNTU_KEYS, Source, debian_step
 from rackwright.mirror.engine import Engine
+from rackwright.mirror.lock import Entry, Lock
 from rackwright.mirror.metal import keep_firmware, matches, read_recipe, remove, settle_times
 from rackwright.mirror.osimage import (
     FACTS,
+    GRUB,
+    SHIM,
     fat_serial,
+    fill_esp,
     fstab,
     grub_menu,
     images_index_step,
@@ -140,6 +144,33 @@ def test_fstab_and_menu_name_the_same_root() -> None:
     menu = grub_menu(SOME_ID, "vmlinuz-6.1-amd64", "Test", "console=ttyS0")
     assert f"linux /boot/vmlinuz-6.1-amd64 root=UUID={SOME_ID} ro console=ttyS0" in menu
     assert "initrd /boot/initrd.img-6.1-amd64" in menu
+
+
+@pytest.mark.parametrize(
+    ("shim", "manager"),
+    [("shimx64.efi.signed", "mmx64.efi.signed"), ("shimx64.efi.signed.latest", "mmx64.efi")],
+    ids=["debian", "ubuntu"],
+)
+def test_the_firmwares_default_path_starts_the_signed_chain(tmp_path: Path, shim: str, manager: str) -> None:
+    root, esp = tmp_path / "root", tmp_path / "esp"
+    names = {f"{SHIM}/{shim}": "shim", f"{SHIM}/{manager}": "mm", f"{SHIM}/BOOTX64.CSV": "csv", GRUB: "grub"}
+    for name, text in names.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    fill_esp(root, esp, "vendor", SOME_ID)
+    found = {str(p.relative_to(esp / "EFI")): p.read_text() for p in esp.rglob("*") if p.is_file()}
+    assert found["BOOT/BOOTX64.EFI"] == found["vendor/shimx64.efi"] == "shim"
+    assert found["BOOT/grubx64.efi"] == found["vendor/grubx64.efi"] == "grub"
+    assert found["BOOT/mmx64.efi"] == "mm" and found["vendor/BOOTX64.CSV"] == "csv"
+    assert f"--set=root {SOME_ID}" in found["vendor/grub.cfg"]
+
+
+def test_the_mirror_does_without_what_bare_servers_are_given() -> None:
+    entries = [Entry(path, "file", "x", "1", "test", "0" * 64, 1) for path in ("apt/a", "metal/images/b")]
+    lock = Lock(1, "test", tuple(entries))
+    assert [entry.path for entry in lock.mirror().entries] == ["apt/a"]
+    assert [entry.path for entry in lock.metal().entries] == ["images/b"]
+    assert Lock(1, "test", (entries[0],)).mirror().dump() == Lock(1, "test", (entries[0],)).dump()
 
 
 def small_disk(context: StepContext) -> None:
