@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
-import json
 import os
 import signal
 import time
@@ -214,10 +213,7 @@ class Rehearsing:
         name = f" --name {self.spec.name}" if self.spec.name != self.model.name else ""
         metal = f" --metal {' '.join(self.facts.metal)}" if self.facts.metal else ""
         again = f"rackwright rehearse {self.site.parent}{name} --keep{metal}"
-        # Containers have no BMC: only the bare machines are to be provisioned.
-        bare = json.dumps({"provision_servers": ":".join(self.facts.metal)})
-        extra = ("--extra-vars", bare) if self.facts.metal else ()
-        options = Options(self.site, self.output, phases, extra=extra, again=again)
+        options = Options(self.site, self.output, phases, again=again, metal=tuple(self.facts.metal))
 
         def watch(timeline: Timeline) -> None:
             self.timeline = timeline

@@ -16,7 +16,7 @@ from rackwright.checks.run import read_results
 from rackwright.derive.model import SiteModel, plain
 from rackwright.errors import UsageError
 from rackwright.report.components import Component, components
-from rackwright.rollout.timeline import ALL_PHASES, PHASES, Timeline, read_timeline
+from rackwright.rollout.timeline import ALL_PHASES, PHASES, PROVISION, Timeline, read_timeline
 
 Result = Literal["passed", "failed"]
 
@@ -195,6 +195,5 @@ def gather(model: SiteModel, output: Path, lock: Path | None, wanted: Sequence[s
     return Report(model, timeline, results, parts, tuple(artefacts), rehearsal, phases)
 
 
-PROVISION = "provision"
 NOT_LISTED = frozenset({"report.json", "report.html", "state.json"})
 """Files that are no artefact of the run: the report itself, and notes for a resumed run."""
