@@ -12,6 +12,15 @@ FIRMWARE = "/redfish/v1/UpdateService/FirmwareInventory"
 #: An iDRAC9 gives a collection's members whole when asked so: one request in the place of dozens.
 EXPAND = "?$expand=*($levels=1)"
 
+#: What is kept of a resource: an iDRAC's are ten times as large, and there are a hundred of a server.
+FIELDS = """
+    @odata.id @odata.type Id Name Model SKU SerialNumber Manufacturer PartNumber BiosVersion FirmwareVersion Status
+    ProcessorSummary ProcessorType TotalCores TotalThreads MaxSpeedMHz CapacityMiB OperatingSpeedMhz MemoryDeviceType
+    CapacityBytes MediaType Protocol VendorId DeviceId ClassCode Ethernet MACAddress PermanentMACAddress SpeedMbps
+    LinkStatus Version SoftwareId
+"""
+KEPT = frozenset(FIELDS.split())
+
 Get = Callable[[str], "dict[str, Any] | None"]
 
 
@@ -25,7 +34,7 @@ def collect(get: Get) -> dict[str, dict[str, Any]]:
 
     def keep(body: dict[str, Any] | None) -> dict[str, Any]:
         if body is not None and "@odata.id" in body:
-            found[body["@odata.id"]] = body
+            found[body["@odata.id"]] = _cut(body)
         return body or {}
 
     system = keep(get(SYSTEM))
@@ -45,6 +54,15 @@ def collect(get: Get) -> dict[str, dict[str, Any]]:
     for member in _members(get, FIRMWARE):
         keep(member)
     return found
+
+
+def _cut(body: dict[str, Any]) -> dict[str, Any]:
+    """What of a resource tells of hardware."""
+    nic = body.get("Oem", {}).get("Dell", {}).get("DellNIC")
+    return {
+        **{key: value for key, value in body.items() if key in KEPT},
+        **({"Oem": {"Dell": {"DellNIC": nic}}} if nic else {}),
+    }
 
 
 def _functions(get: Get, system: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -255,7 +255,11 @@ def _component(part: str, adapters: Mapping[str, str]) -> str | None:
 
 
 def _of(stated: Mapping[str, Mapping[str, Any]], kind: str) -> Iterator[Mapping[str, Any]]:
-    return (one for one in stated.values() if str(one.get("@odata.type")).startswith(f"#{kind}."))
+    """The resources of a kind; an empty slot is none."""
+    for one in stated.values():
+        absent = _mapping(one.get("Status")).get("State") == "Absent"
+        if not absent and str(one.get("@odata.type")).startswith(f"#{kind}."):
+            yield one
 
 
 def _dell(resource: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -152,6 +152,7 @@ def first(kind: str, **facts: Any) -> Any:
         ("xe9680", first("Processor", Model="Intel(R) Xeon(R) Platinum 8480+"), "cpu", "warning", "8480+"),
         ("r660", first("Memory", CapacityMiB=8192), "memory", "blocking", "7 x 16 GB, 1 x 8 GB"),
         ("r660", first("Drive", CapacityBytes=480 * 10**9), "drives", "blocking", "3 x 960 GB SSD, 1 x 480 GB SSD"),
+        ("r660", first("Memory", Status={"State": "Absent"}), "memory", "blocking", "7 x 16 GB"),
         ("xe8640", first("Drive", Protocol="SATA"), "drives", "warning", "1 x 1920 GB SSD, 1 x 1920 GB NVMe"),
         ("xe8640", first("PCIeFunction", DeviceId="0x2335"), "gpus", "blocking", "1 x NVIDIA H200"),
         ("xe8640", first("NetworkDeviceFunction", Ethernet={}), "nics", "blocking", "no port with this MAC"),
