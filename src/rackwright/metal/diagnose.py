@@ -254,6 +254,12 @@ FAULTS: tuple[Fault, ...] = (
         "ping {bmc} from the head; rackwright discover {site}",
     ),
     _fault(
+        "power refused",
+        r"cannot be powered on|power budget|PSU\d{3,4}",
+        "the server has not enough power to start: a supply or its mains is missing, or the budget is set too low",
+        "the power supplies in its iDRAC, https://{bmc}/: System, Power",
+    ),
+    _fault(
         "power state lies",
         r"Failed to set node power state|PowerStateFailure|power state .*(does not|doesn't|not) match|"
         r"Failed to (power|get power)|it says power",
@@ -372,5 +378,6 @@ def explain(problem: Problem, site: str) -> RunFailure:
 
 
 def _short(text: str) -> str:
-    flat = " ".join(text.split())
+    # sushy adds Redfish's whole message behind its text.
+    flat = " ".join(re.sub(r"Extended information: \[.*\]", "", text, flags=re.S).split())
     return flat if len(flat) <= LONGEST else f"{flat[: LONGEST // 2]} […] {flat[-LONGEST // 2 :]}"
