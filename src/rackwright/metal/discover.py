@@ -40,6 +40,7 @@ class Found:
         told = {key: str(value or "") for key, value in data.items() if key in names}
         told["mac"] = told.get("mac", "").lower()
         told["service_tag"] = told.get("service_tag", "").upper()
+        told["product"] = told.get("product", "").replace("Integrated Dell Remote Access Controller", "iDRAC")
         return cls(**told)
 
 
