@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rackwright.lab.bmc.bios_attributes import ATTRIBUTES, BY_NAME, defaults, fault_of
 from rackwright.lab.bmc.http import ROOT, SYSTEM, Json, Request, Response, link, resource
 from rackwright.lab.bmc.jobs import JobFailed, effect
-from rackwright.lab.bmc.messages import BASE, IDRAC, RedfishError
+from rackwright.lab.bmc.messages import BASE, IDRAC, RedfishError, message
 from rackwright.lab.bmc.routing import get, patch, post
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def change(bmc: Bmc, request: Request) -> Response:
     apply_time = request.body.get("@Redfish.SettingsApplyTime")
     job = stage(bmc, wanted, scheduled=apply_time is not None)
     headers = {"Location": f"{ROOT}/TaskService/TaskMonitors/{job}"} if job else {}
-    return Response(202 if job else 200, settings(bmc, request), headers)
+    done = {"@Message.ExtendedInfo": [message(f"{BASE}.Success")]}
+    return Response(202 if job else 200, settings(bmc, request) | done, headers)
 
 
 def stage(bmc: Bmc, wanted: dict[str, Any], scheduled: bool) -> str:

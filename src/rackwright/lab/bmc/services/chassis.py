@@ -70,13 +70,8 @@ def _devices(bmc: Bmc) -> dict[str, dict[str, str]]:
     for nic in bmc.hardware.nics:
         adapters.setdefault(nic.adapter, []).append(nic.id)
         number = list(adapters).index(nic.adapter) + 1
-        found[f"{number}-0"] = {
-            "name": nic.product,
-            "pci": nic.pci_id,
-            "functions": str(len(adapters[nic.adapter])),
-            "class": "NetworkController",
-            "code": "0x020000",
-        }
+        first = {"name": nic.product, "pci": nic.pci_id, "class": "NetworkController", "code": "0x020000"}
+        found.setdefault(f"{number}-0", first)["functions"] = str(len(adapters[nic.adapter]))
     for gpu in bmc.hardware.gpus:
         found[f"{0x80 + gpu.slot}-0"] = {
             "name": gpu.product,

@@ -131,6 +131,52 @@ def _set_user(bmc: Bmc, account: dict[str, Any], key: str, value: Any) -> None:
         bmc.events.write("password changed", account=account["user"])
 
 
+@get(f"{MANAGER}/Attributes")
+def old_attributes(bmc: Bmc, request: Request) -> Json:
+    """The iDRAC's own attributes where older firmware has them."""
+    return attributes(bmc, request, SETS[0]) | {"@odata.id": f"{MANAGER}/Attributes"}
+
+
+@patch(f"{MANAGER}/Attributes")
+def change_old(bmc: Bmc, request: Request) -> Response:
+    """Set them there."""
+    return change(bmc, request, SETS[0])
+
+
+def registry(bmc: Bmc) -> Json:
+    """The registry of all attributes here: those with Enabled and Disabled as choices, numbers, else text."""
+    entries = []
+    for name, value in (pair for which in SETS for pair in attributes_of(bmc, which).items()):
+        entry: Json = {
+            "AttributeName": name,
+            "CurrentValue": None,
+            "DisplayName": name,
+            "ReadOnly": False,
+            "Type": "Integer" if isinstance(value, int) else "String",
+        }
+        if value in ("Enabled", "Disabled"):
+            entry["Type"] = "Enumeration"
+            entry["Value"] = [{"ValueDisplayName": v, "ValueName": v} for v in ("Enabled", "Disabled")]
+        elif name.endswith("Protocol"):
+            choices = (
+                ("None", "MD5", "SHA") if name.endswith("AuthenticationProtocol") else ("None", "DES", "AES")
+            )
+            entry["Type"] = "Enumeration"
+            entry["Value"] = [{"ValueDisplayName": v, "ValueName": v} for v in choices]
+        elif entry["Type"] == "Integer":
+            entry |= {"LowerBound": 0, "UpperBound": 511}
+        entries.append(entry)
+    return {
+        "@odata.type": "#AttributeRegistry.v1_3_8.AttributeRegistry",
+        "Id": "ManagerAttributeRegistry.v1_0_0",
+        "Name": "Manager Attribute Registry",
+        "Language": "en",
+        "OwningEntity": "Dell",
+        "RegistryVersion": "1.0.0",
+        "RegistryEntries": {"Attributes": entries},
+    }
+
+
 @get(CARD)
 def card_service(bmc: Bmc, request: Request) -> Json:
     """Certificates and reset of the card, Dell's way."""

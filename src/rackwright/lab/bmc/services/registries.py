@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rackwright.lab.bmc.http import ROOT, Json, Request, collection, resource
 from rackwright.lab.bmc.messages import not_found
 from rackwright.lab.bmc.routing import get
+from rackwright.lab.bmc.services import dell
 from rackwright.lab.bmc.services.bios import REGISTRY, registry
 from rackwright.lab.bmc.services.root import SCHEMAS
 
@@ -17,6 +18,10 @@ REGISTRIES = f"{ROOT}/Registries"
 #: Registry's id here, its name with version, and where it is.
 FILES = {
     "BaseMessages": ("Base.1.18", {"PublicationUri": "https://redfish.dmtf.org/registries/Base.1.18.1.json"}),
+    "ManagerAttributeRegistry": (
+        "ManagerAttributeRegistry.v1_0_0",
+        {"Uri": f"{REGISTRIES}/ManagerAttributeRegistry/ManagerAttributeRegistry.v1_0_0.json"},
+    ),
     "BiosAttributeRegistry": (REGISTRY, {"Uri": f"{REGISTRIES}/BiosAttributeRegistry/{REGISTRY}.json"}),
 }
 
@@ -47,6 +52,12 @@ def registry_file(bmc: Bmc, request: Request, name: str) -> Json:
 def bios_registry(bmc: Bmc, request: Request) -> Json:
     """The registry of BIOS attributes."""
     return {k: v for k, v in registry().items() if k != "@odata.id"}
+
+
+@get(f"{REGISTRIES}/ManagerAttributeRegistry/ManagerAttributeRegistry.v1_0_0.json")
+def manager_registry(bmc: Bmc, request: Request) -> Json:
+    """The registry of the iDRAC's attributes."""
+    return dell.registry(bmc)
 
 
 @get(f"{ROOT}/JsonSchemas")
