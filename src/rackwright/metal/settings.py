@@ -147,6 +147,8 @@ def compare_bios(
     (``name``, ``allowable_values``, ``read_only``, ``reset_required``): an attribute that is read-only or a value
     that it doesn't know becomes a fault. ``current`` empty: nothing is known, so all is to be changed.
     """
+    # Most of what concerns power is locked but for the profile Custom, and one job may set both.
+    unlocking = declared.get("SysProfile") == "Custom" != current.get("SysProfile")
     known = {str(entry.get("AttributeName") or entry.get("name")): entry for entry in registry}
     changes, faults = [], []
     for name, value in declared.items():
@@ -163,7 +165,7 @@ def compare_bios(
         allowed = _allowed(entry)
         if allowed and value not in allowed:
             faults.append(f"{name} takes {', '.join(allowed)}, not {value}")
-        elif entry.get("ReadOnly") or entry.get("read_only"):
+        elif (entry.get("ReadOnly") or entry.get("read_only")) and not unlocking:
             faults.append(
                 f"{name} is {current.get(name)} and can't be set: another attribute or a missing part locks it"
             )

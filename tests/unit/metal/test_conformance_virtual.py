@@ -13,6 +13,7 @@ from ansible.module_utils.rackwright_redfish import Bmc, BmcError
 from rackwright.derive.model import Node
 from rackwright.lab.bmc import BmcConfig, BmcServer
 from rackwright.metal.conformance import compare
+from rackwright.metal.settings import compare_bios, declared
 from rackwright.site import load_site
 
 SITE = load_site("reference")
@@ -26,7 +27,7 @@ def stated(tmp_path: Path) -> Iterator[Any]:
     """What the BMC of a node states, some of its hardware otherwise."""
     running: list[BmcServer] = []
 
-    def state(node: Node, **hardware: Any) -> dict[str, Any]:
+    def state(node: Node, read: Any = collect, **hardware: Any) -> Any:
         ports = {"eno1": "lom1", "eno2": "lom2"}
         macs = {ports.get(one.name, one.name): one.mac for one in node.interfaces if one.kind == "physical"}
         server = BmcServer(
@@ -53,7 +54,7 @@ def stated(tmp_path: Path) -> Iterator[Any]:
                     return None
                 raise
 
-        return collect(get)
+        return read(get)
 
     yield state
     for server in running:
@@ -82,3 +83,21 @@ def test_a_wrong_virtual_server_is_held(stated: Any) -> None:
     assert told["firmware idrac"].found == "6.10.30.00"
     assert told["ocp2"].found.endswith("14e4:16d7")
     assert [name for name, one in told.items() if one.blocks] == ["memory", "ocp2", "GPUs"]
+
+
+@pytest.mark.parametrize("profile", sorted(NODES))
+def test_a_virtual_bios_takes_what_a_profile_declares(profile: str, stated: Any) -> None:
+    node = NODES[profile]
+
+    def bios(get: Any) -> Any:
+        current = get("/redfish/v1/Systems/System.Embedded.1/Bios")["Attributes"]
+        registry = get("/redfish/v1/Systems/System.Embedded.1/Bios/BiosRegistry")["RegistryEntries"][
+            "Attributes"
+        ]
+        return current, registry
+
+    current, registry = stated(node, bios)
+    found = compare_bios(declared(SITE, node).bios, current, registry)
+    assert found.faults == ()
+    # From the factory: for every watt, and without virtual functions.
+    assert {change.attribute for change in found.changes} == {"SysProfile", "SriovGlobalEnable"}

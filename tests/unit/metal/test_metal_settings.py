@@ -111,6 +111,14 @@ def test_what_the_bios_does_not_take_is_said() -> None:
     )
 
 
+def test_what_the_power_profile_locks_can_be_set_with_it() -> None:
+    entry = {"AttributeName": "ProcCStates", "Type": "Enumeration", "ReadOnly": True, "ResetRequired": True}
+    current = {"SysProfile": "PerfOptimized", "ProcCStates": "Disabled"}
+    assert compare_bios({"ProcCStates": "Enabled"}, current, [entry]).faults
+    both = compare_bios({"SysProfile": "Custom", "ProcCStates": "Enabled"}, current, [entry])
+    assert (len(both.changes), both.faults) == (2, ())
+
+
 def test_ironics_own_list_of_attributes_does_as_well() -> None:
     listed = [{"name": "BootMode", "value": "Bios", "allowable_values": ["Bios", "Uefi"], "read_only": False,
                "reset_required": True, "attribute_type": "Enumeration", "unique": None}]  # fmt: skip
