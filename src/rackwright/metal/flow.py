@@ -48,11 +48,11 @@ class Flow:
                 ):
                     walker.forget()
                 node = None
+        fresh = node is None
         if node is None:
-            if walker.act("enrol"):
-                self.api.create_node(wanted.node)
-            else:
+            if not walker.act("enrol"):
                 return outcome
+            node = self.api.create_node(wanted.node)
         else:
             in_use = node["provision_state"] in IN_USE | TRANSIENT
             patch = node_patch(wanted, node, in_use)
@@ -61,15 +61,16 @@ class Flow:
                 if node["provision_state"] in TRANSIENT:
                     walker.settle("enrol")
                 self.api.patch_node(wanted.uuid, patch)
-        self._ports(walker.act)
-        node = walker.awake("enrol")
+        self._ports(walker.act, fresh)
+        node = walker.awake("enrol", node)
         if node["provision_state"] == "enroll" and walker.act("verify its BMC"):
             walker.go("manage", ("manageable",), "enrol")
         return outcome
 
-    def _ports(self, act: Any) -> None:
-        """Have the declared NICs, and no others."""
-        have = {str(port["address"]).lower(): port for port in self.api.ports(self.wanted.uuid)}
+    def _ports(self, act: Any, fresh: bool) -> None:
+        """Have the declared NICs, and no others. ``fresh``: the node was just made."""
+        there_are = () if fresh else self.api.ports(self.wanted.uuid)
+        have = {str(port["address"]).lower(): port for port in there_are}
         wanted = {port.address: port for port in self.wanted.ports}
         for address in sorted(have.keys() - wanted.keys()):
             if act(f"forget the NIC {address}"):
@@ -98,7 +99,7 @@ class Flow:
         node = self._known("inspect", outcome)
         if node is None:
             return outcome
-        node = walker.settle("inspect")
+        node = walker.settle("inspect", node)
         seen = node.get("inspection_finished_at") and not again
         if node["provision_state"] in IN_USE or (seen and node["provision_state"] not in FAILED):
             return outcome
@@ -106,7 +107,7 @@ class Flow:
             return outcome
         if not walker.act("inspect"):
             return outcome
-        walker.manageable("inspect")
+        walker.manageable("inspect", node=node)
         walker.go("inspect", ("manageable",), "inspect")
         return outcome
 
@@ -122,7 +123,7 @@ class Flow:
         node = self._known("configure", outcome)
         if node is None:
             return outcome
-        node = walker.settle("configure")
+        node = walker.settle("configure", node)
         comparison = compare_bios(settings.bios, self.api.bios(self.wanted.uuid), registry)
         if comparison.faults:
             raise Stuck("differs", "configure", str(node["provision_state"]), "; ".join(comparison.faults))
@@ -182,7 +183,7 @@ class Flow:
         node = self._known("deploy", outcome)
         if node is None:
             return outcome
-        node = walker.awake("deploy")
+        node = walker.awake("deploy", node)
         mark = self._mark(node)
         if node["provision_state"] in ("rescue", "rescue failed", "unrescue failed", "service failed"):
             raise Stuck("in use", "deploy", str(node["provision_state"]), str(node.get("last_error") or ""))

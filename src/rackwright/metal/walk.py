@@ -126,12 +126,12 @@ class Walker:
     def state(self, node: Mapping[str, Any]) -> str:
         return str(node["provision_state"])
 
-    def settle(self, stage: str) -> Mapping[str, Any]:
-        """Wait until the node is in a state that lasts; that is not always a good one.
+    def settle(self, stage: str, node: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """Wait until the node is in a state that lasts; that is not always a good one. ``node``: as just seen.
 
         In check mode it doesn't wait: what is under way is taken for what it is.
         """
-        node = self.must(stage)
+        node = node or self.must(stage)
         begin, told = self._clock(), ""
         pause = min(0.2, self.limits.look)
         while self.state(node) in TRANSIENT and not self.check:
@@ -156,12 +156,12 @@ class Walker:
             raise Stuck("failed", stage, self.state(node), str(node.get("last_error") or ""))
         return node
 
-    def awake(self, stage: str) -> Mapping[str, Any]:
+    def awake(self, stage: str, node: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """The settled node, out of the maintenance that Ironic itself put it into.
 
         Stuck where a person did: they know why.
         """
-        node = self.settle(stage)
+        node = self.settle(stage, node)
         if not node.get("maintenance"):
             return node
         reason = str(node.get("maintenance_reason") or "no reason given")
@@ -171,12 +171,14 @@ class Walker:
             self.api.maintenance(self.uuid, None)
         return self.must(stage)
 
-    def manageable(self, stage: str, confirmed: bool = False) -> Mapping[str, Any]:
+    def manageable(
+        self, stage: str, confirmed: bool = False, node: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Any]:
         """Lead the node to ``manageable``, where its hardware may be worked on, from whatever state it is in.
 
         ``confirmed``: an operating system that is there may be lost. In check mode the node as it is.
         """
-        node = self.awake(stage)
+        node = self.awake(stage, node)
         for _ in range(6):  # the longest way has four steps
             state = self.state(node)
             if state == "manageable" or self.check:
@@ -184,8 +186,7 @@ class Walker:
             if state in IN_USE and not confirmed:
                 raise Stuck("in use", stage, state, "an operating system is on it")
             if state in ("enroll", "available", "inspect failed", "clean failed", "adopt failed"):
-                node = self.go("manage", ("manageable",), stage)
-                node = self.awake(stage)
+                node = self.awake(stage, self.go("manage", ("manageable",), stage))
             else:  # active, error, deploy failed, rescue, service failed: give up what is on it
                 node = self.go("deleted", ("available",), stage)
         raise Stuck("failed", stage, self.state(node), str(node.get("last_error") or ""))
