@@ -61,7 +61,7 @@ class ActionModule(ActionBase):
         try:
             model = load_site(str(variables["rackwright_site"]))
             # Workers run as many at a time as there are forks; the file of passwords is opened by each.
-            vault = self._loader._vault if getattr(self._loader, "_vault_secrets", None) else None
+            vault = self._loader._vault if self._loader._vault.secrets else None
             given = self._given(variables, {key: str(value) for key, value in untagged(args["head"]).items()})
             server = Server(model, model.node(name), given, vault, ask, say, bool(self._task.check_mode))
             result = server.perform(str(args["stage"]))
