@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +70,34 @@ def test_a_sites_own_options_count(tmp_path: Path, capsys: pytest.CaptureFixture
     (site / "group_vars/all.yml").write_text(json.dumps({"server_accepted": {"gpu": "?"}}))
     assert main(line) == 2
     assert "xe9680-1: 'gpu' is no check of conformance" in capsys.readouterr().err
+
+
+def test_variables_that_the_vault_keeps(tmp_path: Path) -> None:
+    """Whole files that are encrypted: read with the password, left out without, refused with a wrong one."""
+    site, folder = tmp_path / "site", tmp_path / "found"
+    shutil.copytree(checkout() / "inventories/reference", site, ignore=shutil.ignore_patterns("intended"))
+    vault = site / "group_vars/all/vault.yml"
+    vault.parent.mkdir(parents=True)
+    vault.write_text("server_accepted: {gpus: one is at the maker's}\n")
+    for name, word in (("right", "one"), ("wrong", "two")):
+        (tmp_path / name).write_text(word)
+    programs = Path(sys.executable).parent
+    encrypt = [programs / "ansible-vault", "encrypt", "--vault-password-file", tmp_path / "right", vault]
+    subprocess.run(encrypt, check=True, capture_output=True)
+    collect(folder, "xe9680-1", gpus=1)
+    line = [sys.executable, "-m", "rackwright.cli.main", "conformance", site / "site.yml", "--from", folder]
+
+    def run(password: str) -> tuple[int, str]:
+        named = {"ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / password)} if password else {}
+        done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, **named})
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = run("right")
+    assert (code, "accepted: one is at the maker's" in said) == (0, True)
+    code, said = run("")
+    assert (code, "1 held back" in said) == (1, True)
+    code, said = run("wrong")
+    assert (code, "Traceback" in said, "can't be read" in said) == (2, False, True)
 
 
 @pytest.mark.parametrize(
