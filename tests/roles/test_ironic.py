@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
 
 import pytest
+from ironic_api import CURL, LOGIN, STATUS, api, oob, wait_for
 from node_hosts import NodeHost
 
 from rackwright.derive.model import SiteModel
 
-CURL = "curl --silent --show-error --cacert /etc/rackwright/ca/ca.crt"
-STATUS = "--output /dev/null --write-out '%{http_code}'"
 CONFIGURATION = PurePosixPath("/etc/rackwright/ironic")
-# The password reaches curl by its standard input, not its arguments.
-LOGIN = 'printf \'user = "rackwright:%s"\' "$(cat /etc/rackwright/ironic/password)" | '
-VERSION = "--header 'X-OpenStack-Ironic-API-Version: 1.95' --header 'Content-Type: application/json'"
 UUID = "6a5b6a0e-5a3a-4c9b-9d5d-0f6a2f1c7b11"
 MAC = "52:54:00:0c:0f:fe"
-
-
-def api(head: NodeHost, method: str, path: str, body: object = None) -> Any:
-    """What the API answers, with the password."""
-    data = f"--data '{json.dumps(body)}'" if body is not None else ""
-    url = f"https://{head.node.address}:6385/v1{path}"
-    text = head.out(f"{LOGIN}{CURL} --fail-with-body --config - {VERSION} --request {method} {data} {url}")
-    return json.loads(text) if text else None
-
-
-def oob(head: NodeHost) -> str:
-    """The head node's address on the out-of-band network."""
-    port = head.node.interface("oob")
-    assert port is not None and port.address is not None
-    return str(port.address.ip)
 
 
 def test_listens_where_it_is_needed(head: NodeHost) -> None:
@@ -99,15 +78,6 @@ def machine(head: NodeHost) -> Iterator[str]:
     api(head, "DELETE", "/nodes/trial")
 
 
-def wait_for(head: NodeHost, name: str, state: str) -> None:
-    """Wait up to 30 s until the machine is in ``state``."""
-    question = f"{CURL} --config - {VERSION} https://{head.node.address}:6385/v1/nodes/{name}"
-    head.out(
-        f'for second in $(seq 30); do {LOGIN}{question} | grep -q \'"provision_state": "{state}"\' && exit; '
-        "sleep 1; done; exit 1"
-    )
-
-
 def test_a_machine_is_enrolled_managed_and_given_its_boot_script(head: NodeHost, machine: str) -> None:
     assert api(head, "GET", f"/nodes/{machine}")["driver_info"]["redfish_password"] == "******"
     api(head, "POST", "/ports", {"node_uuid": UUID, "address": MAC, "pxe_enabled": True})
@@ -156,10 +126,11 @@ def test_loader_comes_by_tftp(head: NodeHost) -> None:
 
 def test_ramdisk_carries_the_site_s_authority(head: NodeHost) -> None:
     """What the kernel would unpack last: the archive at the end of the ramdisk."""
-    size = int(head.out("stat --dereference --format=%s /srv/rackwright/metal/ipa.initramfs"))
-    begin = size + -size % 512
-    found = head.out(f"tail --bytes=+{begin + 1} /srv/rackwright/boot/agent/ipa.initramfs | tr -d '\\0'")
-    assert found.startswith("070701") and found.endswith("TRAILER!!!")
+    shown = (
+        "tail --bytes=8192 /srv/rackwright/boot/agent/ipa.initramfs | tr --complement --delete '[:print:]\\n'"
+    )
+    found = head.out(shown)
+    assert found.endswith("TRAILER!!!")
     assert head.out("cat /etc/rackwright/ca/ca.crt") in found
     assert "insecure = false" in found and "PRIVATE" not in found
 
