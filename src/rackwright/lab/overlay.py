@@ -118,6 +118,7 @@ def provisioning(
         "server_credentials_file": str(credentials),
         "server_known_hosts_file": str(known_hosts),
         "server_authorized_keys": [public_key],
+        "ironic_lldp_timeout": 1,  # no switch tells of itself here, and the agent would listen thrice
     }
 
 
