@@ -336,4 +336,6 @@ def export_profile(bmc: Bmc, request: Request) -> Response:
 
 
 def _named(values: dict[str, Any]) -> list[Json]:
+    # a profile writes NIC.1#DNSRacName where the attribute itself is called NIC.1.DNSRacName
+    values = {re.sub(r"(?<=\d)\.(?=\w+$)", "#", name): value for name, value in values.items()}
     return [{"Name": name, "Value": str(value), "Set On Import": "True"} for name, value in values.items()]

@@ -133,8 +133,17 @@ def storage_controller(bmc: Bmc, request: Request, controller: str, same: str) -
     )
 
 
+@get(f"{STORAGE}/Drives/{{drive}}")
+def drive_by_id(bmc: Bmc, request: Request, drive: str) -> Json:
+    """The same where older firmware has it."""
+    disk = next((d for d in bmc.hardware.disks if d.id == drive), None)
+    if disk is None:
+        raise not_found(request.path)
+    return one_drive(bmc, request, disk.controller, drive)
+
+
 @get(f"{STORAGE}/{{controller}}/Drives/{{drive}}")
-def drive(bmc: Bmc, request: Request, controller: str, drive: str) -> Json:
+def one_drive(bmc: Bmc, request: Request, controller: str, drive: str) -> Json:
     """One drive."""
     disk = next((d for d in drives_of(bmc, controller) if d.id == drive), None)
     if disk is None:

@@ -59,8 +59,30 @@ def _one(bmc: Bmc, request: Request, controller: str, volume: str) -> Json:
     return kept
 
 
+def _controller_of(volume: str) -> str:
+    return volume.rpartition(":")[2]
+
+
+@get(f"{STORAGE}/Volumes/{{volume}}")
+def volume_by_id(bmc: Bmc, request: Request, volume: str) -> Json:
+    """The same where older firmware has it."""
+    return one_volume(bmc, request, _controller_of(volume), volume)
+
+
+@delete(f"{STORAGE}/Volumes/{{volume}}")
+def remove_by_id(bmc: Bmc, request: Request, volume: str) -> Response:
+    """The same where older firmware has it."""
+    return remove(bmc, request, _controller_of(volume), volume)
+
+
+@post(f"{STORAGE}/Volumes/{{volume}}/Actions/Volume.Initialize")
+def initialize_by_id(bmc: Bmc, request: Request, volume: str) -> Response:
+    """The same where older firmware has it."""
+    return initialize(bmc, request, _controller_of(volume), volume)
+
+
 @get(f"{STORAGE}/{{controller}}/Volumes/{{volume}}")
-def volume(bmc: Bmc, request: Request, controller: str, volume: str) -> Json:
+def one_volume(bmc: Bmc, request: Request, controller: str, volume: str) -> Json:
     """One volume."""
     kept, uri = _one(bmc, request, controller, volume), f"{STORAGE}/{controller}"
     return resource(
@@ -198,7 +220,7 @@ def rename(bmc: Bmc, request: Request, controller: str, volume: str) -> Response
     request.only("Name", "DisplayName")
     kept = _one(bmc, request, controller, volume)
     kept["name"] = request.text("Name", request.body.get("DisplayName"))
-    return Response(body=globals()["volume"](bmc, request, controller, volume))
+    return Response(body=one_volume(bmc, request, controller, volume))
 
 
 @post(f"{STORAGE}/{{controller}}/Actions/Storage.ResetToDefaults")
