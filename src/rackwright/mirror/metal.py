@@ -21,6 +21,8 @@ from rackwright.mirror.aptrepo import COMPONENT, index
 from rackwright.mirror.debian import Source, debian_step
 from rackwright.mirror.step import Step, StepContext, digest_tree
 
+#: For suites whose essential packages don't see to it themselves that /bin, /lib … are links into /usr.
+MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr/setup00.sh")
 #: Whatever a machine made of itself while it was put together; each server makes its own.
 IDENTITY = (
     "etc/apt/apt.conf.d/99mmdebstrap", "etc/apt/sources.list", "etc/apt/sources.list.d/*", "etc/hostname",
@@ -105,6 +107,8 @@ def install(context: StepContext, recipe: Recipe, root: Path, epoch: int) -> Non
     suite = recipe.system["suite"]
     index(context, repository, suite)
     options = [f'--setup-hook=cp -r --no-target-directory {shlex.quote(str(recipe.files))} "$1"']
+    if recipe.system.get("merged_usr"):
+        options.insert(0, f"--setup-hook={MERGED_USR}")
     # Trusted without a signature: these very files were checked against the archive's when they were fetched.
     context.call(
         ["mmdebstrap", "--mode=root", "--format=directory", "--variant=essential", "--architectures=amd64",
