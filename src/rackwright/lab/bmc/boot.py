@@ -89,7 +89,12 @@ def plan(bmc: Bmc, obey: bool = True) -> Boot:
         first = [target.lower()]
     elif target == "UefiTarget":
         first = [o["device"] for o in known.values() if o["path"] == settings["uefi_target"]]
-    attributes = bmc.state["bios"]["attributes"]
+    attributes = dict(bmc.state["bios"]["attributes"])
+    spoiled = [f for f in ("job_stuck", "bios_setting_rejected") if bmc.faults.option(f) is not None]
+    if bmc.jobs.going("BIOSConfiguration") and not spoiled:
+        attributes |= bmc.state["bios"][
+            "pending"
+        ]  # a server starts once more when the job is done: here it is one start
     return Boot(
         order=tuple(dict.fromkeys([*first, *devices])),
         uefi=attributes["BootMode"] == "Uefi",

@@ -161,7 +161,7 @@ class QemuMachine:
             reason = str(data.get("reason", "ended by itself"))
             self._context.event("machine stopped", reason=reason)
             self._end()
-            again = reason == "guest-reset" or self._wanted == "restart"
+            again = reason.endswith("-reset") or self._wanted == "restart"
             self._wanted = ""
             if again:
                 with contextlib.suppress(OSError):

@@ -210,6 +210,7 @@ def test_many_in_one_process(tmp_path: Path) -> None:
             assert client("GET", SYSTEM).body["SKU"] == config.service_tag
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_old_tls_is_refused(bmc_of: Make) -> None:
     server, _ = bmc_of()
     context = ssl._create_unverified_context()  # noqa: S323

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from bmc_client import MANAGER, SYSTEM, Answer, Client, Make
 
+from rackwright.lab.bmc.boot import plan
+
 RESET = f"{SYSTEM}/Actions/ComputerSystem.Reset"
 
 
@@ -100,6 +102,14 @@ def test_a_bios_setting_waits_for_the_next_start(bmc_of: Make) -> None:
     assert client("GET", staged.headers["Location"]).status == 200
     assert bios(client, "SriovGlobalEnable") == "Enabled"
     assert client("GET", f"{SYSTEM}/Bios/Settings").body["Attributes"] == {}
+
+
+def test_secure_boot_is_on_at_the_start_that_takes_it(bmc_of: Make) -> None:
+    server, client = bmc_of()
+    assert client("PATCH", f"{SYSTEM}/SecureBoot", {"SecureBootEnable": True}).status == 202
+    assert plan(server.bmc).secure is True
+    reset(client, "On")
+    assert client("GET", f"{SYSTEM}/SecureBoot").body["SecureBootCurrentBoot"] == "Enabled"
 
 
 def test_a_job_made_by_hand_and_deleted(bmc_of: Make) -> None:
