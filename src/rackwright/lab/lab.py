@@ -200,7 +200,7 @@ def _give_mains(spec: LabSpec, state: State, n: NodeSpec) -> tuple[float, str]:
 
 
 def answers(spec: LabSpec, state: State, n: NodeSpec, limit_s: float, connect_s: int = 8) -> bool:
-    """Whether the node lets us log in, within ``limit_s`` seconds or as long as its container lives."""
+    """Whether the node lets us log in, within ``limit_s`` seconds or as long as its container or machine lives."""
     login = [
         *network.enter(spec.namespace),
         *state.ssh(n, "-o", f"ConnectTimeout={connect_s}", "-o", "ControlPath=none"),
@@ -208,7 +208,8 @@ def answers(spec: LabSpec, state: State, n: NodeSpec, limit_s: float, connect_s:
     begun = time.monotonic()
     while attempt([*login, "true"], timeout_s=20).returncode != 0:
         waited = time.monotonic() - begun
-        ended = waited > CONTAINER_LIMIT_S and node.leader(spec.name, n.name) is None
+        alive = metal.machine_pid if n.metal else node.leader
+        ended = waited > CONTAINER_LIMIT_S and alive(spec.name, n.name) is None
         if waited >= limit_s or ended:
             return False
         time.sleep(0.4)
