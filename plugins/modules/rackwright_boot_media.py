@@ -89,16 +89,11 @@ def chunks(handle: BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
-#: An archive of nothing. In front of the ramdisk it hides the compression's mark from Ironic, which takes a file with one
-#: for an image to be unpacked, and fails at the part that follows; the kernel unpacks one part after the other.
-NOTHING = member(0, "TRAILER!!!", 0, b"").ljust(512, b"\0")
-
-
-def digest(path: Path, head: bytes = b"", tail: bytes = b"") -> str:
-    """SHA-256 of a file between ``head`` and ``tail``; empty where there is no file."""
+def digest(path: Path, tail: bytes = b"") -> str:
+    """SHA-256 of a file with ``tail`` after it; empty where there is no file."""
     if not path.is_file():
         return ""
-    known = hashlib.sha256(head)
+    known = hashlib.sha256()
     with path.open("rb") as handle:
         for piece in chunks(handle):
             known.update(piece)
@@ -125,11 +120,11 @@ class Media:
         sources += [entry["source"] for entry in (*params["files"], *params["loaders"])]
         return [source for source in sources if not os.path.isfile(source)]
 
-    def keep(self, name: str, source: Path, head: bytes = b"", tail: bytes = b"") -> None:
-        """Have ``source`` between ``head`` and ``tail`` under ``name``, the owner's and readable by all."""
+    def keep(self, name: str, source: Path, tail: bytes = b"") -> None:
+        """Have ``source`` with ``tail`` after it under ``name``, the owner's and readable by all."""
         path = self.directory / name
         owner = (self.owner.pw_uid, self.owner.pw_gid) if self.owner else (0, 0)
-        if path.exists() and digest(path) == digest(source, head, tail):
+        if path.exists() and digest(path) == digest(source, tail):
             now = path.stat()
             if (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)) == (*owner, 0o644):
                 return
@@ -138,7 +133,6 @@ class Media:
             return
         descriptor, temporary = tempfile.mkstemp(dir=self.directory, prefix=".rackwright-")
         with os.fdopen(descriptor, "wb") as handle, source.open("rb") as original:
-            handle.write(head)
             shutil.copyfileobj(original, handle, CHUNK)
             handle.write(tail)
             os.fchmod(handle.fileno(), 0o644)
@@ -206,7 +200,7 @@ def main() -> None:
         )
     kernel, ramdisk = Path(module.params["kernel"]), Path(module.params["initramfs"])
     media.keep(names[0], kernel)
-    media.keep(names[1], ramdisk, head=NOTHING, tail=media.site_files(ramdisk))
+    media.keep(names[1], ramdisk, media.site_files(ramdisk))
     with tempfile.TemporaryDirectory(prefix=".rackwright-") as folder:
         media.keep(names[2], media.loader(Path(folder)))
     module.exit_json(

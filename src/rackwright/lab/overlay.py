@@ -118,6 +118,8 @@ def provisioning(
         "server_credentials_file": str(credentials),
         "server_known_hosts_file": str(known_hosts),
         "server_authorized_keys": [public_key],
+        # An emulated clock may be late on a busy machine, which the kernel takes for a broken one and stops.
+        "ironic_kernel_params": "nofb nomodeset no_timer_check",
         "ironic_lldp_timeout": 1,  # no switch tells of itself here, and the agent would listen thrice
     }
 

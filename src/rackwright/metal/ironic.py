@@ -216,7 +216,9 @@ class Ironic:
             try:
                 return self._call(method, path, body, version)
             except IronicError as error:
-                again = error.status == 503 or (error.status == 409 and "locked" in error.message.lower())
+                # 502 and 504 are the server's in front of Ironic, while that starts anew.
+                again = error.status in (502, 503, 504)
+                again = again or (error.status == 409 and "locked" in error.message.lower())
                 again = again or (error.status == 0 and method != "POST")
                 if not again or self._clock() + pause > until:
                     raise

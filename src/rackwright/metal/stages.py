@@ -93,6 +93,14 @@ class Server:
         except Stuck as stuck:
             raise explain(Problem(self.node, stuck, self._seen(stuck)), self.model.path) from None
         except IronicError as error:
+            if error.status in (0, 502, 503, 504):
+                raise RunFailure(
+                    what=f"reach Ironic ({stage} of {self.node.name})",
+                    where=f"{self.model.head.name}, {self.given.url}",
+                    evidence=str(error),
+                    cause="Ironic, or the server in front of it, does not run or has no time",
+                    next_command=f"on {self.model.head.name}: systemctl status rackwright-ironic nginx; then the same again",
+                ) from None
             refused = Stuck("failed", stage, "unknown", str(error))
             raise explain(Problem(self.node, refused, Seen()), self.model.path) from None
         except ValueError as error:

@@ -14,8 +14,7 @@ LO = Device("lo", "", "00:00:00:00:00:00", 65536, True, None, frozenset())
 
 def have_bridges(lab: LabSpec) -> dict[str, Device]:
     bridges = (
-        Device(b.name, "bridge", b.mac, b.mtu, True, None, frozenset({b.address}))
-        for b in lab.bridges
+        Device(b.name, "bridge", b.mac, b.mtu, True, None, frozenset({b.address})) for b in lab.bridges
     )
     return {"lo": LO, **{device.name: device for device in bridges}}
 

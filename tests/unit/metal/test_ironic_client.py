@@ -103,6 +103,12 @@ def test_a_locked_node_and_a_busy_conductor_are_asked_again(api: Ironic, script:
     assert [asked[3] for asked in script.asked] == [{"target": "manage"}] * 3
 
 
+def test_an_ironic_that_starts_anew_behind_its_server_is_asked_again(api: Ironic, script: Script) -> None:
+    script.answers = [(502, "Bad Gateway"), (504, "Gateway Time-out"), (202, {})]
+    api.provision("x", "manage")
+    assert len(script.asked) == 3
+
+
 def test_what_is_refused_is_told_in_ironic_s_words_at_once(api: Ironic, script: Script) -> None:
     script.answers = [(400, REFUSED)]
     with pytest.raises(IronicError) as caught:

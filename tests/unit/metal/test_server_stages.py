@@ -15,6 +15,7 @@ from ironic_double import Double
 from rackwright.errors import RunFailure
 from rackwright.metal import hostkeys, stages
 from rackwright.metal.credentials import Credentials
+from rackwright.metal.ironic import IronicError
 from rackwright.metal.stages import Given, Server
 from rackwright.paths import checkout
 from rackwright.site import load_site
@@ -133,6 +134,20 @@ def test_a_failure_carries_what_the_head_and_the_bmc_saw(bench: Bench) -> None:
     assert "r660-3" not in told.evidence and "the BMC says power: On" in told.evidence
     bench.answers.clear()
     assert bench.perform("deployed")["changed"]
+
+
+def test_an_ironic_that_does_not_answer_is_not_taken_for_a_bmc_s_fault(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(ident: str, fields: Any = ()) -> None:
+        raise IronicError(502, "<title>502 Bad Gateway</title>", "GET /v1/nodes/x")
+
+    bench.perform("claimed")
+    monkeypatch.setattr(bench.api, "node", silent)
+    with pytest.raises(RunFailure) as caught:
+        bench.perform("enrolled")
+    assert caught.value.what == "reach Ironic (enrolled of r660-2)"
+    assert "systemctl status rackwright-ironic nginx" in caught.value.next_command
 
 
 def test_check_mode_changes_nothing_and_asks_no_password(bench: Bench) -> None:

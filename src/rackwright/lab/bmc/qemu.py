@@ -36,6 +36,10 @@ FIRMWARE = {
 WRAPPER = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1"; shift; n=$((n-1)); done; exec "$@"'
 
 
+#: Niceness of the first thread, set once the others are there.
+CLOCK_PRIORITY = -10
+
+
 class QemuMachine:
     """One virtual machine."""
 
@@ -98,6 +102,10 @@ class QemuMachine:
                 self._kill()
                 raise OSError(f"QEMU did not start: {said.splitlines()[-1] if said else 'it said nothing'}")
             time.sleep(0.02)
+        # The machine's clocks live in its first thread alone. Where the processors' threads starve it, the guest's kernel
+        # gives up: "IO-APIC + timer doesn't work!"
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, CLOCK_PRIORITY)
         self._connect()
         if boot.stop_in_setup:
             return
