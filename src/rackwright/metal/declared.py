@@ -138,6 +138,9 @@ def declare(model: SiteModel, node: Node, settings: Settings, account: Account, 
             "redfish_password": account.password,
             "redfish_verify_ca": options.ca_file,
             "redfish_auth_type": "auto",
+            # True of every server; and Debian's Ironic 29.0.5-0+deb13u3 makes a node its own parent at each change of it
+            # (the fix of CVE-2026-44918, itself mended in 29.0.6): without this, it would wait for its parent's power.
+            "has_dedicated_power_supply": True,
         }
     return Declared(node.name, uid, body, ports(model, node), account)
 
@@ -170,7 +173,7 @@ def ports(model: SiteModel, node: Node) -> tuple[Port, ...]:
 def deployment(image: Image, options: Options, settings: Settings, user_data: str) -> dict[str, Any]:
     """What is to be on a server's disk, as ``instance_info`` says it; ``rackwright`` tells one from another."""
     return {
-        "image_source": f"{options.files}/images/{image.file}",
+        "image_source": f"{options.files}/{image.file}",
         "image_os_hash_algo": "sha256",
         "image_os_hash_value": image.sha256,
         "image_disk_format": "raw",

@@ -127,15 +127,21 @@ def _data_disks(level: str, disks: int) -> int:
 def root_device(inventory: Mapping[str, Any]) -> dict[str, str]:
     """Ironic's hints of the disk in the first slot, of those that the agent saw; empty where it saw at most one.
 
-    By its slot (udev's by-path), as the kernel's names change from start to start.
+    Chosen by its slot (udev's by-path), as the kernel's names change from start to start; named by its serial number or
+    WWN, because the agent loses sight of the slots while it writes partitions (seen with release 10.2).
     """
-    disks = [
-        disk
-        for disk in (inventory.get("inventory") or {}).get("disks") or ()
-        if int(disk.get("size") or 0) >= SMALLEST_ROOT and disk.get("by_path")
-    ]
-    paths = sorted(str(disk["by_path"]) for disk in disks)
-    return {"by_path": f"s== {paths[0]}"} if len(paths) > 1 else {}
+    disks = sorted(
+        (
+            disk
+            for disk in (inventory.get("inventory") or {}).get("disks") or ()
+            if int(disk.get("size") or 0) >= SMALLEST_ROOT and disk.get("by_path")
+        ),
+        key=lambda disk: str(disk["by_path"]),
+    )
+    if len(disks) < 2:
+        return {}
+    name = next((name for name in ("serial", "wwn") if disks[0].get(name)), "by_path")
+    return {name: f"s== {disks[0][name]}"}
 
 
 def compare_bios(

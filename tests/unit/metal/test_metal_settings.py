@@ -151,6 +151,9 @@ def test_the_operating_system_goes_to_the_first_slot() -> None:
     inventory["inventory"]["disks"].reverse()
     stick = {"name": "/dev/sda", "size": 1 << 30, "by_path": "/dev/disk/by-path/pci-0000:00:14.0-usb-0:1"}
     inventory["inventory"]["disks"].append(stick)
+    assert root_device(inventory) == {"serial": "s== S0"}
+    for disk in inventory["inventory"]["disks"]:
+        disk["serial"] = None
     assert root_device(inventory) == {"by_path": "s== /dev/disk/by-path/pci-0000:64:00.0-nvme-1"}
     assert root_device(agent(NODES["r660"])) == {}
     assert declared(SITE, NODES["xe9680"], inventory=inventory).root_device == root_device(inventory)
