@@ -34,11 +34,15 @@ def command_line(state: State, spec: LabSpec, argv: Sequence[str]) -> list[str]:
 
 
 def environment(state: State) -> dict[str, str]:
-    """This process's environment, and the overlay; the lab's vault password unless the user has one."""
-    vault = (
-        {"ANSIBLE_VAULT_PASSWORD_FILE": str(state.vault_password)} if state.vault_password.exists() else {}
+    """This process's environment, and the overlay; with bare machines the lab's vault password unless the user has one,
+    and patience: an emulated machine takes its time to start Ansible's interpreter.
+    """
+    metal = (
+        {"ANSIBLE_VAULT_PASSWORD_FILE": str(state.vault_password), "ANSIBLE_TIMEOUT": "120"}
+        if state.vault_password.exists()
+        else {}
     )
-    return {**vault, **os.environ, "RACKWRIGHT_OVERLAY": str(state.overlay)}
+    return {**metal, **os.environ, "RACKWRIGHT_OVERLAY": str(state.overlay)}
 
 
 def become(name: str, argv: Sequence[str]) -> NoReturn:

@@ -14,6 +14,7 @@ root=$(lsblk -no PKNAME "$(findmnt -nvo SOURCE /)" | tail -n 1)
 if [ -z "$(blkid -L {first} || true)" ]; then
   for link in $(ls /dev/disk/by-path 2>/dev/null | grep -v -e '-part[0-9]' -e usb | sort); do
     disk=$(readlink -f "/dev/disk/by-path/$link")
+    if [ -d "$disk" ]; then continue; fi
     case "${{disk##*/}}" in "$root"|sr*|loop*|fd*) continue ;; esac
     total=$(blockdev --getsz "$disk")
     if [ "$total" -lt 8388608 ] || [ -n "$(wipefs -n "$disk")" ]; then continue; fi

@@ -243,7 +243,11 @@ def test_what_a_container_forces_does_not_reach_a_bare_machine(mixed: LabSpec) -
     assert set(data) == {"all", *(n.name for n in mixed.nodes)}
     forced = {f.option for f in overlay.FORCED}
     assert forced <= set(data["r660-1"])
-    assert data["r660-2"] == {"kubernetes_cpu_manager": "none", "kubernetes_topology_manager": "none"}
+    assert data["r660-2"] == {
+        "kubernetes_cpu_manager": "none",
+        "kubernetes_topology_manager": "none",
+        "kubernetes_reserved_memory": "512Mi",
+    }
     assert not forced & set(data["all"])
     assert data["all"]["bmc_factory"] == state.factory()
     assert data["all"]["server_authorized_keys"] == [state.public_key()]

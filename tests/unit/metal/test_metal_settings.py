@@ -180,11 +180,13 @@ class Machine:
             with (at / name).open("wb") as file:
                 file.truncate(size)
             (at / f"by-path/pci-0000:{slot:02x}:00.0-nvme-1").symlink_to(at / name)
+            # udev of systemd 257 keeps a directory beside the links; a real blockdev fails on it.
+            (at / f"by-path/pci-0000:{slot:02x}:00.0-nvme-1-part").mkdir()
         stubs = {
             "lsblk": "echo nvme0n1",
             "findmnt": f'case "$*" in "-nvo SOURCE /") echo /dev/nvme0n1p2 ;; *) grep -q "^mount $2$" {self.log} ;; esac',
             "blkid": f'ls "{at}/labels/$2" 2>/dev/null',
-            "blockdev": 'echo $(($(stat -c %s "$2") / 512))',
+            "blockdev": '[ ! -d "$2" ] || exit 1; echo $(($(stat -c %s "$2") / 512))',
             "wipefs": '[ "$(head -c 1M "$2" | tr -d "\\0" | wc -c)" = 0 ] || echo something',
             "udevadm": "true",
             "mkfs.ext4": f'echo "mkfs $*" >>{self.log}; touch "{at}/labels/$3"',

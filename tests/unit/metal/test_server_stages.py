@@ -21,7 +21,9 @@ from rackwright.paths import checkout
 from rackwright.site import load_site
 
 MODEL = load_site(checkout() / "inventories" / "minimal")
-IMAGES = [{"name": "debian-13", "file": "images/debian-13.raw", "sha256": "a" * 64, "size": 1, "min_disk_gb": 4}]
+IMAGES = [
+    {"name": "debian-13", "file": "images/debian-13.raw", "sha256": "a" * 64, "size": 1, "min_disk_gb": 4}
+]
 ORDER = ("claimed", "enrolled", "inspected", "configured", "deployed")
 
 
