@@ -29,7 +29,12 @@ def test_certificate_names_both_addresses_and_names(head: NodeHost, site: SiteMo
     for name in (str(head.node.address), oob(head), site.mirror_fqdn, head.node.fqdn):
         assert head.out(f"{CURL} {STATUS} https://{name}:6385/") == "200"
     other = head.out("find /usr/share/ca-certificates -name '*.crt' | sort | head -n 1")
-    assert head.host.run(f"curl --silent --capath /var/empty --cacert {other} https://{head.node.address}:6385/").rc == 60
+    assert (
+        head.host.run(
+            f"curl --silent --capath /var/empty --cacert {other} https://{head.node.address}:6385/"
+        ).rc
+        == 60
+    )
 
 
 def test_wants_the_password(head: NodeHost) -> None:

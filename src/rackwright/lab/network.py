@@ -21,6 +21,9 @@ from rackwright.lab.spec import BridgeSpec, LabSpec, LinkSpec, NodeSpec
 
 NETNS = Path("/run/netns")
 
+#: How a line for ``ip -batch`` begins that deletes a device.
+DELETE = "link delete "
+
 #: The namespace routes between the site's networks, as its gateway would; bridged frames meet no filter.
 SYSCTLS = (
     ("ipv4/ip_forward", "1"),
@@ -136,9 +139,9 @@ def _recable(
     device: Device | None,
     inside: list[str],
 ) -> list[str]:
-    lines = [f"link delete {link.port}"] if port is not None else []
+    lines = [f"{DELETE}{link.port}"] if port is not None else []
     if device is not None:
-        inside.append(f"link delete {link.name}")
+        inside.append(f"{DELETE}{link.name}")
     peer = node_namespace(lab.name, link.node)
     lines.append(
         f"link add {link.port} mtu {bridge.mtu} type veth "
@@ -219,9 +222,27 @@ def devices(namespace: str) -> dict[str, Device]:
 
 
 def apply(namespace: str, lines: list[str], doing: str) -> None:
-    """Give lines to ``ip -batch`` in a namespace."""
-    if lines:
-        run(["ip", "-netns", namespace, "-batch", "-"], doing, text="\n".join(lines) + "\n", where=namespace)
+    """Give lines to ``ip -batch`` in a namespace; what is to be deleted goes first."""
+    gone = [line.removeprefix(DELETE) for line in lines if line.startswith(DELETE)]
+    rest = [line for line in lines if not line.startswith(DELETE)]
+    remove(namespace, gone, doing)
+    if rest:
+        run(["ip", "-netns", namespace, "-batch", "-"], doing, text="\n".join(rest) + "\n", where=namespace)
+
+
+def remove(namespace: str, names: Iterable[str], doing: str) -> None:
+    """Delete the devices of these names that are there.
+
+    The kernel deletes them too, when the namespace of their other end has gone: whichever is gone
+    between the look and the deletion is no failure.
+    """
+    left = set(names)
+    while left and (left := left & devices(namespace).keys()):
+        name = min(left)
+        if attempt(["ip", "-netns", namespace, "link", "delete", name]).returncode == 0:
+            left.discard(name)
+        elif name in devices(namespace):
+            run(["ip", "-netns", namespace, "link", "delete", name], doing, where=namespace)
 
 
 def ensure_lab(lab: LabSpec) -> None:
@@ -245,7 +266,7 @@ def ensure_node(lab: LabSpec, node: NodeSpec) -> bool:
     create(namespace)
     outside, inside = plan_ports(lab, node, devices(lab.namespace), devices(namespace))
     doing = f"cable {node.name}"
-    removed = [line for line in inside if line.startswith("link delete")]
+    removed = [line for line in inside if line.startswith(DELETE)]
     apply(namespace, removed, doing)
     apply(lab.namespace, outside, doing)
     apply(namespace, [line for line in inside if line not in removed], doing)
@@ -256,8 +277,7 @@ def remove_node(lab: LabSpec, node: str, ports: Iterable[str] = ()) -> None:
     """Uncable a node: delete its namespace and its ports (at once, the kernel would take its time)."""
     delete(node_namespace(lab.name, node))
     if exists(lab.namespace):
-        have = devices(lab.namespace)
-        apply(lab.namespace, [f"link delete {p}" for p in ports if p in have], f"uncable {node}")
+        remove(lab.namespace, ports, f"uncable {node}")
 
 
 def enter(namespace: str) -> list[str]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
+from subprocess import CompletedProcess
+from typing import Any
 
+import pytest
+
+from rackwright.errors import RunFailure
 from rackwright.lab import network
 from rackwright.lab.network import Device, parse, plan_bridges, plan_ports
 from rackwright.lab.spec import LabSpec
@@ -42,6 +48,34 @@ def test_bridges_from_nothing(lab: LabSpec) -> None:
 def test_nothing_to_do_for_what_is_right(lab: LabSpec) -> None:
     assert plan_bridges(lab.bridges, have_bridges(lab)) == []
     assert plan_ports(lab, lab.nodes[0], *cabled(lab)) == ([], [])
+
+
+@pytest.mark.parametrize("still_there", [False, True])
+def test_a_device_that_the_kernel_deletes_first_is_no_failure(
+    still_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the deletion the other end's namespace may go, and the device with it."""
+    there, told = {"lo", "v1", "v2"}, []
+
+    def ip(argv: list[str], **_: Any) -> CompletedProcess[str]:
+        told.append(argv[-1])
+        if argv[-1] == "v1" and not still_there:
+            there.discard("v1")
+        if argv[-1] == "v1":
+            return CompletedProcess(argv, 1, "", "Cannot find device")
+        there.remove(argv[-1])
+        return CompletedProcess(argv, 0, "", "")
+
+    def run(argv: list[str], doing: str, **_: Any) -> None:
+        raise RunFailure(doing, "", ip(argv).stderr, "", "")
+
+    monkeypatch.setattr(network, "attempt", ip)
+    monkeypatch.setattr(network, "run", run)
+    monkeypatch.setattr(network, "devices", lambda _: dict.fromkeys(there))
+    with pytest.raises(RunFailure) if still_there else contextlib.nullcontext():
+        network.apply("rw-x", ["link delete v1", "link delete v2", "link delete v3"], "uncable a")
+    assert told == (["v1", "v1"] if still_there else ["v1", "v2"])
+    assert there == ({"lo", "v1", "v2"} if still_there else {"lo"})
 
 
 def test_only_a_lost_address_is_added_again(lab: LabSpec) -> None:
