@@ -129,7 +129,10 @@ def declare(model: SiteModel, node: Node, settings: Settings, account: Account, 
         },
         "driver_info": {},
     }
-    if options.driver != "fake-hardware":
+    if options.driver == "fake-hardware":
+        # Named, because the site's Ironic has others as its defaults, which would wait for an agent.
+        body |= {"inspect_interface": "fake", "deploy_interface": "fake"}
+    else:
         body["boot_interface"] = options.boot_interface
         body["driver_info"] = {
             "redfish_address": f"https://{node.bmc.address}",
