@@ -1,16 +1,30 @@
 """Closed-loop clients for Triton's ``/generate``: each asks, waits for the whole answer, and asks again.
 
-Nothing but the standard library, so that it runs in the server's own container. One process and one thread
-hold all clients: asking costs a few tenths of a millisecond, a language model's answer tens.
+Nothing but the standard library, so that it runs in the server's own container. The clients are spread over a few
+processes, each a loop over its sockets: an answer is followed by the next question before anything else is done,
+since while a client dawdles its place in the batch is empty.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
+import os
+import select
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+CORES_A_PROCESS = 4
+"""Cores for each process of clients; the server wants the others."""
+START_SECONDS = 0.5
+"""From the start of the processes to the first question, so that all clients begin together."""
+PATIENCE_SECONDS = 60
+"""Longest wait for an answer after the end of the measurement."""
 
 
 @dataclass(frozen=True)
@@ -60,25 +74,6 @@ def rate(ends: Sequence[float]) -> float:
     return (len(ends) - 1) / (ends[-1] - ends[0]) if len(ends) > 1 else 0.0
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> tuple[int, bytes]:
-    writer.write(head)
-    status = int((await reader.readline()).split()[1])
-    length = 0
-    chunked = False
-    while (line := await reader.readline()) not in (b"\r\n", b""):
-        name, _, value = line.lower().partition(b":")
-        if name == b"content-length":
-            length = int(value)
-        chunked |= name == b"transfer-encoding" and b"chunked" in value
-    if not chunked:
-        return status, await reader.readexactly(length)
-    body = b""
-    while size := int(await reader.readline(), 16):
-        body += (await reader.readexactly(size + 2))[:-2]
-    await reader.readline()
-    return status, body
-
-
 def request(model: str, prompt: str, max_tokens: int) -> bytes:
     """One HTTP request for ``max_tokens`` new tokens after ``prompt``."""
     body = json.dumps({"text_input": prompt, "max_tokens": max_tokens}).encode()
@@ -87,43 +82,125 @@ def request(model: str, prompt: str, max_tokens: int) -> bytes:
     ).encode() + body
 
 
-async def _closed_loop(
-    host: str, port: int, model: str, prompts: Sequence[str], max_tokens: int, warm: float, seconds: float
-) -> Load:
-    latencies: list[float] = []
-    failures: list[str] = []
-    counted = 0
-    begin = time.perf_counter() + warm
-    end = begin + seconds
+def answer(data: bytes) -> tuple[int, bytes] | None:
+    """Status and body of a whole HTTP answer; None while a part of it is still to come."""
+    head, found, body = data.partition(b"\r\n\r\n")
+    if not found:
+        return None
+    lines = head.lower().split(b"\r\n")
+    fields = dict(line.partition(b":")[::2] for line in lines[1:])
+    status = int(lines[0].split()[1])
+    if b"chunked" not in fields.get(b"transfer-encoding", b""):
+        length = int(fields.get(b"content-length", b"0"))
+        return (status, body[:length]) if len(body) >= length else None
+    whole = b""
+    while True:
+        size, found, body = body.partition(b"\r\n")
+        if not found or len(body) < int(size, 16) + 2:
+            return None
+        if not int(size, 16):
+            return status, whole
+        whole, body = whole + body[: int(size, 16)], body[int(size, 16) + 2 :]
 
-    async def client(prompt: str) -> tuple[float, ...]:
-        nonlocal counted
-        ends = []
-        message = request(model, prompt, max_tokens)
+
+@dataclass
+class Client:
+    """One client: its connection, its question, and what it has seen."""
+
+    link: socket.socket
+    question: bytes
+    asked: float = 0.0
+    heard: bytes = b""
+    over: bool = False
+    ends: list[float] = field(default_factory=list)
+    latencies_ms: list[float] = field(default_factory=list)
+    tokens: int = 0
+    failure: str | None = None
+
+    def ask(self) -> None:
+        """Send the question; it fits into the socket's buffer."""
+        self.heard = b""
+        self.asked = time.perf_counter()
+        self.link.sendall(self.question)
+
+    def hear(self, begin: float, end: float) -> None:
+        """Take what has arrived; after a whole answer ask again, unless time is up, and then count it."""
         try:
-            reader, writer = await asyncio.open_connection(host, port)
+            part = self.link.recv(65536)
+            self.heard += part
+            found = answer(self.heard) if part else (0, b"the server hung up")
+            if found is None:
+                return
+            now, asked = time.perf_counter(), self.asked
+            status, body = found
+            self.over = status != 200 or now >= end
+            if not self.over:
+                self.ask()
+            if status != 200:
+                self.failure = f"HTTP {status}: {body[:200].decode(errors='replace')}"
+            elif begin <= now <= end:
+                self.ends.append(now)
+                self.latencies_ms.append((now - asked) * 1e3)
+                self.tokens += len(json.loads(body)["text_output"].split())
+        except (OSError, ValueError, LookupError) as error:
+            self.over, self.failure = True, f"{type(error).__name__}: {error}"
+
+
+def drive(
+    host: str, port: int, questions: Sequence[str], start: float, warm: float, seconds: float
+) -> list[Any]:
+    """The clients of one process, from ``start`` on ``time.perf_counter``'s clock; what each has seen, JSON-able."""
+    clients: list[Client] = []
+    failures = []
+    for question in questions:
+        try:
+            link = socket.create_connection((host, port), timeout=PATIENCE_SECONDS)
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            clients.append(Client(link, question.encode()))
         except OSError as error:
             failures.append(f"{type(error).__name__}: {error}")
-            return ()
-        try:
-            while (asked := time.perf_counter()) < end:
-                status, body = await _ask(reader, writer, message)
-                now = time.perf_counter()
-                if status != 200:
-                    failures.append(f"HTTP {status}: {body[:200].decode(errors='replace')}")
-                    break
-                if begin <= now <= end:
-                    ends.append(now)
-                    latencies.append((now - asked) * 1e3)
-                    counted += len(json.loads(body)["text_output"].split())
-        except (OSError, asyncio.IncompleteReadError, IndexError) as error:
-            failures.append(f"{type(error).__name__}: {error}")
-        finally:
-            writer.close()
-        return tuple(ends)
+    begin = start + warm
+    end = begin + seconds
+    by_number = {client.link.fileno(): client for client in clients}
+    with select.epoll() as watch:
+        for number in by_number:
+            watch.register(number, select.EPOLLIN)
+        time.sleep(max(start - time.perf_counter(), 0))
+        for client in clients:
+            client.ask()
+        while by_number:
+            ready = watch.poll(PATIENCE_SECONDS)
+            for number, _ in ready:
+                client = by_number[number]
+                client.hear(begin, end)
+                if client.over:
+                    watch.unregister(number)
+                    del by_number[number]
+            if not ready:
+                for client in by_number.values():
+                    client.failure = f"no answer within {PATIENCE_SECONDS} s"
+                break
+    seen: list[Any] = []
+    for client in clients:
+        client.link.close()
+        seen.append([client.ends, client.latencies_ms, client.tokens, client.failure])
+    return seen + [[[], [], 0, failure] for failure in failures]
 
-    ends = await asyncio.gather(*(client(prompt) for prompt in prompts))
-    return Load(len(prompts), seconds, counted, tuple(latencies), tuple(ends), tuple(failures))
+
+def _in_a_process(part: Mapping[str, Any]) -> list[Any] | str:
+    """What ``drive`` gives in a process of its own; why not, where that failed."""
+    longest = START_SECONDS + part["warm"] + part["seconds"] + PATIENCE_SECONDS + 30
+    try:
+        done = subprocess.run(
+            [sys.executable, __file__], input=json.dumps(part), capture_output=True, text=True, timeout=longest,
+            check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"the clients' process: {error}"
+    if done.returncode:
+        return f"the clients' process: {done.stderr.strip()[-200:]}"
+    seen: list[Any] = json.loads(done.stdout)
+    return seen
 
 
 def closed_loop(
@@ -135,4 +212,26 @@ def closed_loop(
     first failure, which is told in ``failures``.
     """
     host, _, port = address.rpartition(":")
-    return asyncio.run(_closed_loop(host, int(port), model, prompts, max_tokens, warm, seconds))
+    questions = [request(model, prompt, max_tokens).decode() for prompt in prompts]
+    many = max(1, min(len(prompts), (os.cpu_count() or 1) // CORES_A_PROCESS))
+    start = time.perf_counter() + START_SECONDS
+    # time.perf_counter is one clock for all processes of a Linux machine.
+    parts = [
+        {"host": host, "port": int(port), "questions": questions[number::many], "start": start, "warm": warm,
+         "seconds": seconds}
+        for number in range(many)
+    ]  # fmt: skip
+    with ThreadPoolExecutor(many) as pool:
+        outcomes = list(pool.map(_in_a_process, parts))
+    seen = [client for outcome in outcomes if not isinstance(outcome, str) for client in outcome]
+    failures = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    return Load(
+        len(prompts), seconds, sum(tokens for _, _, tokens, _ in seen),
+        tuple(latency for _, latencies, _, _ in seen for latency in latencies),
+        tuple(tuple(ends) for ends, _, _, _ in seen),
+        (*failures, *(failure for _, _, _, failure in seen if failure)),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    print(json.dumps(drive(**json.load(sys.stdin))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ class Counting:
     slots, context, chunk, prompts = 4, 64, 8, 2
 
     def __init__(self) -> None:
+        self.seconds = 0.0
         self.steps: list[list[Any]] = []
         self.held: dict[int, int] = {}
         self.broken_at = -1
@@ -51,7 +53,8 @@ class Counting:
         return tokens
 
     def result(self, ticket: list[int]) -> tuple[list[int], float]:
-        return ticket, 0.001
+        time.sleep(self.seconds)
+        return ticket, self.seconds or 0.001
 
 
 def serve(engine: Counting, sizes: Sequence[tuple[int, int]]) -> list[list[tuple[int, bool]]]:
@@ -141,3 +144,34 @@ def test_requests_may_come_at_any_time_from_other_threads() -> None:
     scheduler.close()
     runs.join(timeout=10)
     assert not runs.is_alive()
+
+
+def test_the_next_step_waits_for_clients_that_come_right_back() -> None:
+    engine = Counting()
+    engine.seconds = 0.05
+    engine.prompts = 4
+    scheduler = schedule.Scheduler(engine)
+    runs = threading.Thread(target=scheduler.run)
+    rounds = 6
+    asked = [0] * engine.slots
+
+    def ask(number: int) -> None:
+        asked[number] += 1
+        scheduler.submit(
+            schedule.Generation((1, 2), 3, lambda token, last: again(number) if last else None, pytest.fail)
+        )
+
+    def again(number: int) -> None:
+        if asked[number] < rounds:
+            threading.Timer(0.001, ask, [number]).start()
+
+    for number in range(engine.slots):
+        ask(number)
+    runs.start()
+    while not all(count == rounds for count in asked):
+        time.sleep(0.01)
+    scheduler.close()
+    runs.join(timeout=10)
+    # Without waiting each of a client's rounds but the first would miss a step, and one place be empty in it.
+    assert len(engine.steps) == 3 * rounds
+    assert all(len(step) == engine.slots for step in engine.steps)

@@ -122,8 +122,8 @@ class Layout:
 class Engine:
     """Weights, KV cache and graphs of one GPT on one GPU; `step` starts a step, `result` waits for its tokens."""
 
-    PROMPTS = (1, 4)
-    """How many prompts a step may take along: there are graphs for these."""
+    PROMPTS = (1, 4, 8)
+    """How many prompts a step may take along: there are graphs for these, and for as many as there are places."""
     AHEAD = 3
     """Steps whose integers and tokens have a place of their own on the host."""
 
@@ -145,13 +145,10 @@ class Engine:
         self.last = torch.zeros(slots + 1, device=self.device, dtype=torch.int64)
         self.stream = torch.cuda.Stream()
         self._graphs: dict[tuple[int, int], tuple[Layout, torch.cuda.CUDAGraph, torch.Tensor]] = {}
-        largest = Layout(slots, max(slots, *self.PROMPTS), chunk).size
+        largest = Layout(slots, slots, chunk).size
         self.integers = torch.zeros(largest, device=self.device, dtype=torch.int32)
         self._given = [torch.zeros(largest, dtype=torch.int32).pin_memory() for _ in range(self.AHEAD)]
-        self._taken = [
-            torch.zeros(2 * slots + max(self.PROMPTS), dtype=torch.int64).pin_memory()
-            for _ in range(self.AHEAD)
-        ]
+        self._taken = [torch.zeros(2 * slots, dtype=torch.int64).pin_memory() for _ in range(self.AHEAD)]
         self._begins = [torch.cuda.Event(enable_timing=True) for _ in range(self.AHEAD)]
         self._ends = [torch.cuda.Event(enable_timing=True) for _ in range(self.AHEAD)]
         self._steps = 0
@@ -190,16 +187,23 @@ class Engine:
             found.append(found[-1] * 2)
         return found if found[-1] == self.slots else [*found, self.slots]
 
+    def groups(self) -> list[int]:
+        """How many prompts there are graphs for: all places at most."""
+        return [*(count for count in self.PROMPTS if count < self.slots), self.slots]
+
     @property
     def prompts(self) -> int:
         """Most prompts that a step takes along."""
-        return max(self.PROMPTS)
+        return self.slots
 
     def record(self) -> None:
-        """Record the graph of every kind of step."""
-        for prompts in (0, *self.PROMPTS):
-            for decoding in (0, *self.buckets()):
-                if decoding or prompts:
+        """Record the graph of every kind of step that so many places allow."""
+        groups, buckets = [0, *self.groups()], [0, *self.buckets()]
+        for index, prompts in enumerate(groups):
+            for number, decoding in enumerate(buckets):
+                # The fewest sequences that need this graph: one more than the next smaller one holds.
+                fewest = (groups[index - 1] + 1) * bool(index) + (buckets[number - 1] + 1) * bool(number)
+                if 0 < fewest <= self.slots:
                     self.graph(decoding, prompts)
 
     def graph(self, decoding: int, prompts: int) -> tuple[Layout, torch.cuda.CUDAGraph, torch.Tensor]:
@@ -251,9 +255,7 @@ class Engine:
         """
         prompts = sum(len(row.tokens) > 1 for row in work)
         single = len(work) - prompts
-        layout, graph, tokens = self.graph(
-            fitting(single, self.buckets()), fitting(prompts, (*self.PROMPTS, prompts))
-        )
+        layout, graph, tokens = self.graph(fitting(single, self.buckets()), fitting(prompts, self.groups()))
         number = self._steps % self.AHEAD
         self._steps += 1
         given = self._given[number]

@@ -8,6 +8,7 @@ its bytes, and the answer is its tokens' numbers, which mean nothing.
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
 import queue
@@ -26,8 +27,13 @@ from gpt import SIZES, Engine  # noqa: E402
 from schedule import Generation, Scheduler  # noqa: E402
 
 DEFAULT_MAX_TOKENS = 20
+SENDERS = 4
+"""Threads that send answers: each waits until the server has taken one, while others send theirs."""
 ASK_EVERY = 32
 """Tokens of an answer between two looks whether its client is still there."""
+
+Replies = queue.SimpleQueue[tuple[Any, str | Exception, bool] | None]
+"""Whom to answer, what, and whether it is the last; None ends the thread that sends them."""
 
 
 class TritonPythonModel:
@@ -55,10 +61,14 @@ class TritonPythonModel:
         self.engine.record()
         gc.freeze()
         self.scheduler = Scheduler(self.engine)
-        self.replies: queue.SimpleQueue[tuple[Any, str | Exception, bool] | None] = queue.SimpleQueue()
+        self.replies: list[Replies] = [queue.SimpleQueue() for _ in range(SENDERS)]
+        self.turn = itertools.cycle(self.replies)
         self.threads = [
             threading.Thread(target=self.scheduler.run, name="steps", daemon=True),
-            threading.Thread(target=self.reply, name="replies", daemon=True),
+            *(
+                threading.Thread(target=reply, args=[one], name="replies", daemon=True)
+                for one in self.replies
+            ),
         ]
         for thread in self.threads:
             thread.start()
@@ -66,13 +76,13 @@ class TritonPythonModel:
     def execute(self, requests: list[Any]) -> None:
         """Hand the requests over; each is answered through its own sender, or refused at once."""
         for request in requests:
-            sender = request.get_response_sender()
+            sender, replies = request.get_response_sender(), next(self.turn)
             try:
-                self.scheduler.submit(self.generation(request, sender))
+                self.scheduler.submit(self.generation(request, sender, replies))
             except ValueError as error:
-                self.replies.put((sender, error, True))
+                replies.put((sender, error, True))
 
-    def generation(self, request: Any, sender: Any) -> Generation:
+    def generation(self, request: Any, sender: Any, replies: Replies) -> Generation:
         """What the request asks for. Raises ValueError for what can't be served."""
         text = value_of(request, "text_input")
         prompt = text if isinstance(text, bytes) else str(text).encode()
@@ -84,12 +94,12 @@ class TritonPythonModel:
         def on_token(token: int, last: bool) -> None:
             said.append(token)
             if self.decoupled:
-                self.replies.put((sender, f"{token} ", last))
+                replies.put((sender, f"{token} ", last))
             elif last:
-                self.replies.put((sender, " ".join(map(str, said)), True))
+                replies.put((sender, " ".join(map(str, said)), True))
 
         def on_failure(words: str) -> None:
-            self.replies.put((sender, RuntimeError(words), True))
+            replies.put((sender, RuntimeError(words), True))
 
         # Asking whether the client has gone takes a turn of the server's: not for every token.
         return Generation(
@@ -100,19 +110,22 @@ class TritonPythonModel:
             lambda: len(said) % ASK_EVERY != ASK_EVERY - 1 or not sender.is_cancelled(),
         )
 
-    def reply(self) -> None:
-        """Send responses in their order, off the scheduler's thread."""
-        while (entry := self.replies.get()) is not None:
-            sender, said, last = entry
-            response = answer(said) if isinstance(said, str) else refusal(str(said))
-            sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL if last else 0)
-
     def finalize(self) -> None:
         """End after what is in flight."""
         self.scheduler.close()
         self.threads[0].join(timeout=20)
-        self.replies.put(None)
-        self.threads[1].join(timeout=5)
+        for replies in self.replies:
+            replies.put(None)
+        for thread in self.threads[1:]:
+            thread.join(timeout=5)
+
+
+def reply(replies: Replies) -> None:
+    """Send responses in their order, off the scheduler's thread."""
+    while (entry := replies.get()) is not None:
+        sender, said, last = entry
+        response = answer(said) if isinstance(said, str) else refusal(str(said))
+        sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL if last else 0)
 
 
 def value_of(request: Any, name: str, default: Any = None) -> Any:

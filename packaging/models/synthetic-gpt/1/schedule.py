@@ -4,6 +4,10 @@ A new request waits for no batch to end: it joins at the next step, and its prom
 tokens, whose step reads the same weights anyway. How many tokens a sequence will have is known from the
 start, so the next step is started before the tokens of the last have arrived; but as late as can be, because
 whoever asks again in the meantime joins it.
+
+Where sequences end, their clients may ask again, and miss the next step by a little. A step costs about the same
+with empty places as without: for `missing` clients to gain a step of `took` seconds each, the `going` may be kept
+waiting for `took * missing / going`. Where clients usually are back within that, the next step waits for them.
 """
 
 from __future__ import annotations
@@ -17,10 +21,18 @@ from typing import Any, Protocol
 
 from rows import Row
 
-LEAD = 0.0005
-"""Seconds before the end of a step at which the next is made up: what that takes, and a little more."""
+MARGIN = 0.00015
+"""Seconds that the next step is made up earlier than must be."""
 SHORT = 0.004
-"""Steps shorter than this aren't waited for: on them a late start costs more than company brings."""
+"""Shorter steps don't wait for clients: the host takes as long for a crowd of requests. Sequences that end in turns
+are better there, as the next ones come in while a step runs.
+"""
+BUBBLE = 0.0003
+"""Seconds that the GPU idles when a step is made up only after the last has ended."""
+BACK = 0.0015
+"""Seconds from a last token to its client's next request, until it has been seen."""
+GONE = 0.015
+"""Seconds after which a client isn't expected any more."""
 
 
 class Steps(Protocol):
@@ -69,10 +81,11 @@ class Generation:
 
 @dataclass(frozen=True)
 class Flight:
-    """A step that was started, and what it works on."""
+    """A step that was started, what it works on, and how many sequences' last tokens it decides."""
 
     ticket: Any
     work: list[tuple[Generation, Row]]
+    ending: int
 
     @property
     def kind(self) -> tuple[int, int]:
@@ -92,6 +105,12 @@ class Scheduler:
     _active: list[Generation] = field(default_factory=list)
     _free: list[int] = field(default_factory=list)
     _took: dict[tuple[int, int], float] = field(default_factory=dict)
+    # When the last tokens of clients that may ask again were there; how long these usually take; how long a step
+    # without prompts takes, and making one up.
+    _ended: deque[float] = field(default_factory=deque)
+    _back: float = BACK
+    _step: float = 0.0
+    _making: float = 0.0003
 
     def __post_init__(self) -> None:
         self._free = list(range(self.engine.slots))[::-1]
@@ -110,6 +129,12 @@ class Scheduler:
             if self._closed:
                 raise ValueError("the model is being unloaded, or a step of it failed")
             self._waiting.append(generation)
+            now = time.perf_counter()
+            while self._ended and now - self._ended[0] > GONE:
+                self._ended.popleft()
+            if self._ended:
+                # One of the clients that have their answers: the first, on the average.
+                self._back += 0.1 * (now - self._ended.popleft() - self._back)
             self._news.notify()
 
     def close(self) -> None:
@@ -123,17 +148,18 @@ class Scheduler:
         flight: Flight | None = None
         try:
             while True:
+                if flight is not None and self._worth_waiting(flight):
+                    self._land(flight)
+                    self._wait_for_return(flight.ending)
+                    flight = None
                 work = self._plan(idle=flight is None)
                 if work is None:
                     return
-                began = Flight(self.engine.step([row for _, row in work]), work) if work else None
-                if flight is not None:
-                    tokens, self._took[flight.kind] = self.engine.result(flight.ticket)
-                    ended = time.perf_counter()
-                    self._deliver(flight.work, tokens)
-                    took = self._took.get(began.kind, 0.0) if began is not None else 0.0
-                    if took > SHORT:
-                        self._wait_for_company(ended + took - LEAD)
+                began = self._begin(work) if work else None
+                starts = self._land(flight) if flight is not None else time.perf_counter()
+                if began is not None:
+                    took = self._took.get(began.kind, 0.0)
+                    self._wait_for_company(starts + took - self._making - MARGIN)
                 flight = began
         except Exception as error:
             with self._news:
@@ -143,6 +169,59 @@ class Scheduler:
                 if not generation.over:
                     generation.on_failure(f"a step failed: {error}")
             raise
+
+    def _begin(self, work: list[tuple[Generation, Row]]) -> Flight:
+        """Start a step."""
+        ending = sum(row.decides and one.begun == one.max_tokens for one, row in work)
+        at = time.perf_counter()
+        ticket = self.engine.step([row for _, row in work])
+        self._making += 0.1 * (time.perf_counter() - at - self._making)
+        return Flight(ticket, work, ending)
+
+    def _land(self, flight: Flight) -> float:
+        """Wait for a step's end and tell its tokens; when it ended."""
+        tokens, took = self.engine.result(flight.ticket)
+        ended = time.perf_counter()
+        self._took[flight.kind] = took
+        if not flight.kind[1]:
+            self._step = took
+        with self._news:
+            self._ended.extend([ended] * flight.ending)
+        for (generation, row), token in zip(flight.work, tokens, strict=True):
+            if row.decides and not generation.over:
+                generation.heard += 1
+                generation.over = generation.heard == generation.max_tokens
+                generation.on_token(token, generation.over)
+        return ended
+
+    def _worth_waiting(self, flight: Flight) -> bool:
+        """Whether the next step should wait for the clients whose sequences end with this one."""
+        ending = flight.ending
+        if self._step < SHORT:
+            return False
+        missing, going = ending - len(self._waiting), len(self._active) - ending + len(self._waiting)
+        return missing > 0 and (not going or self._patience(missing, going) > self._back + BUBBLE)
+
+    def _patience(self, missing: int, going: int) -> float:
+        """Seconds for which `going` sequences may be kept waiting for `missing` ones."""
+        return min(self._step * missing / max(going, 1), 2 * self._back)
+
+    def _wait_for_return(self, ending: int) -> None:
+        """Let those come back whose sequences have ended, for as long as it is worth it."""
+        with self._news:
+            going = len(self._active) - ending
+            since, seen = time.perf_counter(), len(self._waiting)
+            while not self._closed and len(self._waiting) < ending:
+                here = len(self._waiting)
+                if here > seen:
+                    since, seen = time.perf_counter(), here
+                if not going + here:
+                    self._news.wait()
+                    continue
+                left = since + self._patience(ending - here, going + here) - time.perf_counter()
+                if left <= 0:
+                    return
+                self._news.wait(left)
 
     def _plan(self, idle: bool) -> list[tuple[Generation, Row]] | None:
         """The next step's work, decoding rows first; None when closed and done; waits where nothing is to do."""
@@ -173,17 +252,12 @@ class Scheduler:
         return False
 
     def _wait_for_company(self, until: float) -> None:
-        """Let requests come in while there are places for them, until the next step must be made up."""
+        """Let those come back who are likely to, and have places, until the next step must be made up."""
         with self._news:
             places = len(self._free) + sum(one.begun >= one.max_tokens for one in self._active)
-            while len(self._waiting) < places and (left := until - time.perf_counter()) > 0:
-                if self._closed:
+            while len(self._waiting) < places and not self._closed:
+                now = time.perf_counter()
+                fresh = any(now - ended < 2 * self._back for ended in self._ended)
+                if not fresh or now >= until:
                     return
-                self._news.wait(left)
-
-    def _deliver(self, work: list[tuple[Generation, Row]], tokens: list[int]) -> None:
-        for (generation, row), token in zip(work, tokens, strict=True):
-            if row.decides and not generation.over:
-                generation.heard += 1
-                generation.over = generation.heard == generation.max_tokens
-                generation.on_token(token, generation.over)
+                self._news.wait(until - now)
