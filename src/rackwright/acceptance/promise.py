@@ -81,6 +81,18 @@ def of_profile(catalogue: Catalogue, profile: str, gpu: str | None, count: int |
     )
 
 
+def of_gpu(catalogue: Catalogue, gpu: str, count: int) -> Promise:
+    """The promise of GPUs in a server that is none of the catalogue's: how they are linked isn't promised.
+
+    Raises UsageError for a GPU that the catalogue doesn't know.
+    """
+    if gpu not in catalogue.gpus:
+        raise UsageError(f"the catalogue has no GPU {gpu}", f"it has: {', '.join(sorted(catalogue.gpus))}")
+    return Promise(
+        "a server outside the catalogue", "none", gpu, catalogue.gpus[gpu], count, "none", catalogue
+    )
+
+
 def designs(catalogue: Catalogue) -> dict[str, Design]:
     """What the catalogue's ``nemo-gpt-<size>`` entries promise, by the synthetic GPT's size."""
     found = {}

@@ -6,7 +6,7 @@ import argparse
 import socket
 from pathlib import Path
 
-from rackwright.acceptance.promise import Promise, designs, of_profile
+from rackwright.acceptance.promise import Promise, designs, of_gpu, of_profile
 from rackwright.acceptance.run import Plan, accept
 from rackwright.acceptance.serve import Installation, Settings
 from rackwright.acceptance.sweep import Tokens
@@ -37,7 +37,10 @@ def arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--profile", help="without a site: the server's profile in the catalogue")
     command.add_argument(
-        "--gpu", metavar="GPU", help="without a site: the catalogue's GPU; default: the usual one"
+        "--gpu",
+        metavar="GPU",
+        help="without a site: the catalogue's GPU; default: the profile's usual one. Without --profile: a server "
+        "that is none of the catalogue's",
     )
     command.add_argument("--count", type=int, metavar="N", help="without a site: how many GPUs were ordered")
     command.add_argument("--models", default="345m,1.3b,5b,20b", metavar="SIZES",
@@ -73,7 +76,11 @@ def promised(args: argparse.Namespace) -> tuple[Promise, str]:
 
         return of_node(args.site, args.node), args.node
     if args.profile is None:
-        raise UsageError("what was ordered?", "give a site and --node, or --profile (and --gpu, --count)")
+        if args.gpu is None:
+            raise UsageError(
+                "what was ordered?", "give a site and --node, or --profile, or --gpu (and --count) alone"
+            )
+        return of_gpu(builtin(), args.gpu, args.count or 1), args.node or socket.gethostname()
     return of_profile(builtin(), args.profile, args.gpu, args.count), args.node or socket.gethostname()
 
 

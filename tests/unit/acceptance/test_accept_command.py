@@ -41,6 +41,7 @@ esac
         ([], "what was ordered?"),
         (["--profile", "r660"], "r660 is no profile of a GPU server"),
         (["--profile", "xe9680", "--gpu", "h999"], "the catalogue has no GPU h999"),
+        (["--gpu", "h999"], "the catalogue has no GPU h999"),
         (["--profile", "xe9680", "--models", "7b"], "no synthetic GPT of size 7b"),
         (["--profile", "xe9680", "--triton", "/nowhere"], "no Triton below /nowhere"),
         ([*HARDWARE, "--grid", "2by16"], "--grid or --concurrency can't be read"),
@@ -73,6 +74,23 @@ def test_a_server_without_pytorch_fails_and_gets_its_certificate(
     assert data["server"]["host"] == "xe8640-1"
     assert (recorded / "out/certificate.html").read_text().startswith("<!doctype html>")
     assert {"nvidia-smi-before.xml", "nvidia-smi-after.xml", "topology.txt"} <= set(data["raw_files"])
+
+
+def test_gpus_in_a_server_of_no_profile_are_judged_by_themselves(
+    recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recorded / "torch.py").write_text("raise ImportError('no PyTorch here')\n")
+    monkeypatch.setenv("PYTHONPATH", str(recorded))
+    words = ["accept", "--models", "none", "--node", "vm-1", "--output", str(recorded / "out")]
+    assert main([*words, "--gpu", "h100-sxm"]) == 1
+    data = json.loads((recorded / "out/certificate.json").read_text())
+    assert {c["id"] for c in data["checks"] if c["result"] == "failed"} == {"inventory.usable"}
+    assert data["server"]["product"] == "a server outside the catalogue"
+    assert main([*words, "--gpu", "h200-sxm"]) == 1
+    data = json.loads((recorded / "out/certificate.json").read_text())
+    failed = {c["id"] for c in data["checks"] if c["result"] == "failed"}
+    assert failed == {"inventory.usable", "inventory.product", "inventory.memory"}
+    capsys.readouterr()
 
 
 def test_a_site_s_server_is_judged_by_what_the_site_orders(

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from rackwright.acceptance.load import Load, closed_loop, percentile, rate
+from rackwright.acceptance.load import Load, answer, closed_loop, percentile, rate
 
 DELAY = 0.02
 
@@ -88,3 +88,16 @@ def test_percentiles_are_values_that_were_seen() -> None:
     assert percentile([3.0], 0.95) == 3.0
     with pytest.raises(ValueError, match="no values"):
         percentile([], 0.5)
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+    ],
+)
+def test_an_answer_is_one_when_all_of_it_has_come(whole: bytes) -> None:
+    assert answer(whole) == (200, b"hello")
+    # The end of a chunked answer's last line may come later: nothing of the next one is in it.
+    assert all(answer(whole[:length]) is None for length in range(len(whole) - 5))

@@ -200,11 +200,11 @@ class Scheduler:
         if self._step < SHORT:
             return False
         missing, going = ending - len(self._waiting), len(self._active) - ending + len(self._waiting)
-        return missing > 0 and (not going or self._patience(missing, going) > self._back + BUBBLE)
+        return missing > 0 and self._worth(missing, going) > self._back + BUBBLE
 
-    def _patience(self, missing: int, going: int) -> float:
+    def _worth(self, missing: int, going: int) -> float:
         """Seconds for which `going` sequences may be kept waiting for `missing` ones."""
-        return min(self._step * missing / max(going, 1), 2 * self._back)
+        return self._step * missing / going if going else float("inf")
 
     def _wait_for_return(self, ending: int) -> None:
         """Let those come back whose sequences have ended, for as long as it is worth it."""
@@ -218,7 +218,9 @@ class Scheduler:
                 if not going + here:
                     self._news.wait()
                     continue
-                left = since + self._patience(ending - here, going + here) - time.perf_counter()
+                # Whoever isn't back in twice the usual time isn't expected.
+                patience = min(self._worth(ending - here, going + here), 2 * self._back + BUBBLE)
+                left = since + patience - time.perf_counter()
                 if left <= 0:
                     return
                 self._news.wait(left)
