@@ -9,7 +9,7 @@ import pytest
 
 from rackwright.acceptance import perf
 from rackwright.acceptance.run import anonymous, triton_version
-from rackwright.acceptance.serve import Installation, Settings, visible, write_repository
+from rackwright.acceptance.serve import FRONTS, Installation, Settings, visible, write_repository
 from rackwright.cli.main import main
 from rackwright.paths import checkout
 
@@ -119,7 +119,8 @@ def test_the_model_s_repository(tmp_path: Path) -> None:
     config = (place / "config.pbtxt").read_text()
     assert 'key: "size" value { string_value: "5b" }' in config
     assert 'key: "slots" value { string_value: "4" }' in config
-    assert "count: 2" in config
+    assert f"count: {2 * FRONTS}" in config
+    assert 'key: "engines" value { string_value: "2" }' in config
     assert (place / "1/model.py").is_file()
 
 

@@ -1,19 +1,19 @@
 """Triton's python backend for the synthetic GPT: an acceptance workload, not an engine for production.
 
-Requests are handed to a scheduler thread and answered when their tokens are there (in-flight batching): Triton
-sends the next ones meanwhile. The inputs and the output are those of every model here; a prompt's tokens are
-its bytes, and the answer is its tokens' numbers, which mean nothing.
+Each instance is a front: it hands requests over to the process that owns the GPU (core.py) and answers them when
+that has their tokens, while Triton sends the next ones. The inputs and the output are those of every model here; a
+prompt's tokens are its bytes, and the answer is its tokens' numbers, which mean nothing.
 """
 
 from __future__ import annotations
 
-import gc
-import itertools
 import json
 import os
-import queue
+import shutil
+import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 # Triton's stub may be built to run isolated, and then it ignores PYTHONPATH: numpy below 2 must come first.
@@ -23,24 +23,23 @@ sys.path[:0] = [
 
 import numpy as np  # noqa: E402
 import triton_python_backend_utils as pb_utils  # noqa: E402
-from gpt import SIZES, Engine  # noqa: E402
-from schedule import Generation, Scheduler  # noqa: E402
+from core import CANCEL, FAILED, HEAD, LAST, PIECES, WHOLE, connect  # noqa: E402
 
 DEFAULT_MAX_TOKENS = 20
-SENDERS = 4
-"""Threads that send answers: each waits until the server has taken one, while others send theirs."""
 ASK_EVERY = 32
-"""Tokens of an answer between two looks whether its client is still there."""
-
-Replies = queue.SimpleQueue[tuple[Any, str | Exception, bool] | None]
-"""Whom to answer, what, and whether it is the last; None ends the thread that sends them."""
+"""Pieces of an answer between two looks whether its client is still there."""
+PATIENCE = 170
+"""Seconds that the weights and graphs may take."""
 
 
 class TritonPythonModel:
     """What Triton's stub process makes one of per instance."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Make the weights and record the graphs; the parameters are `size`, `slots` and `context`."""
+        """Have the core started, by one of its fronts, and wait until it is ready.
+
+        Parameters are `size`, `slots`, `context`, and `engines`: how many cores the instances are fronts of.
+        """
         if int(np.__version__.partition(".")[0]) >= 2:
             # Else its stub would die at the first text, without a word of why.
             raise pb_utils.TritonModelException(
@@ -49,83 +48,78 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         given = {name: entry["string_value"] for name, entry in config.get("parameters", {}).items()}
         self.decoupled = bool(config.get("model_transaction_policy", {}).get("decoupled", False))
-        size = given.get("size", "345m")
-        if size not in SIZES:
-            raise pb_utils.TritonModelException(f"size is {size}; it must be one of {', '.join(SIZES)}")
-        # The scheduler's thread must not wait 5 ms for its turn while requests come in, nor for the garbage of
-        # hundreds of thousands of objects that PyTorch made on import.
+        index = int(args["model_instance_name"].rpartition("_")[2])
+        engines = int(given.get("engines", "1"))
+        server = os.getppid()
+        address = f"rackwright-{args['model_name']}-{server}-{index % engines}"
+        self.core: subprocess.Popen[bytes] | None = None
+        if index < engines:
+            words = [given.get("size", "345m"), given.get("slots", "16"), given.get("context", "128")]
+            program = shutil.which("python3") or sys.executable
+            core = str(Path(__file__).with_name("core.py"))
+            self.core = subprocess.Popen([program, core, *words, address, str(server)])
+        try:
+            self.link = connect("\0" + address, PATIENCE)
+        except ConnectionError as error:
+            raise pb_utils.TritonModelException(str(error)) from None
+        self.waiting: dict[int, tuple[Any, int]] = {}
+        self.number = 0
         sys.setswitchinterval(0.00005)
-        self.engine = Engine(
-            SIZES[size], slots=int(given.get("slots", "16")), context=int(given.get("context", "128"))
-        )
-        self.engine.record()
-        gc.freeze()
-        self.scheduler = Scheduler(self.engine)
-        self.replies: list[Replies] = [queue.SimpleQueue() for _ in range(SENDERS)]
-        self.turn = itertools.cycle(self.replies)
-        self.threads = [
-            threading.Thread(target=self.scheduler.run, name="steps", daemon=True),
-            *(
-                threading.Thread(target=reply, args=[one], name="replies", daemon=True)
-                for one in self.replies
-            ),
-        ]
-        for thread in self.threads:
-            thread.start()
+        self.thread = threading.Thread(target=self.reply, name="replies", daemon=True)
+        self.thread.start()
 
     def execute(self, requests: list[Any]) -> None:
         """Hand the requests over; each is answered through its own sender, or refused at once."""
         for request in requests:
-            sender, replies = request.get_response_sender(), next(self.turn)
+            sender = request.get_response_sender()
             try:
-                self.scheduler.submit(self.generation(request, sender, replies))
-            except ValueError as error:
-                replies.put((sender, error, True))
+                message = self.message(request)
+                self.waiting[self.number] = (sender, 0)
+                self.link.send_bytes(message)
+            except (ValueError, OSError) as error:
+                self.waiting.pop(self.number, None)
+                sender.send(refusal(str(error)), flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
-    def generation(self, request: Any, sender: Any, replies: Replies) -> Generation:
-        """What the request asks for. Raises ValueError for what can't be served."""
+    def message(self, request: Any) -> bytes:
+        """The request as the core takes it. Raises ValueError for what can't be served."""
         text = value_of(request, "text_input")
         prompt = text if isinstance(text, bytes) else str(text).encode()
-        max_tokens = int(value_of(request, "max_tokens", DEFAULT_MAX_TOKENS))
+        most = int(value_of(request, "max_tokens", DEFAULT_MAX_TOKENS))
         if float(value_of(request, "temperature", 0.0)) != 0:
             raise ValueError("temperature must be 0: this model is greedy")
-        said: list[int] = []
+        self.number = (self.number + 1) % 2**32
+        return HEAD.pack(PIECES if self.decoupled else WHOLE, self.number, most) + prompt
 
-        def on_token(token: int, last: bool) -> None:
-            said.append(token)
-            if self.decoupled:
-                replies.put((sender, f"{token} ", last))
-            elif last:
-                replies.put((sender, " ".join(map(str, said)), True))
-
-        def on_failure(words: str) -> None:
-            replies.put((sender, RuntimeError(words), True))
-
-        # Asking whether the client has gone takes a turn of the server's: not for every token.
-        return Generation(
-            tuple(prompt),
-            max_tokens,
-            on_token,
-            on_failure,
-            lambda: len(said) % ASK_EVERY != ASK_EVERY - 1 or not sender.is_cancelled(),
-        )
+    def reply(self) -> None:
+        """Send what the core says, off the thread that takes requests."""
+        final = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+        while True:
+            try:
+                message = self.link.recv_bytes()
+            except (EOFError, OSError):
+                break
+            kind, number, _ = HEAD.unpack_from(message)
+            text = message[HEAD.size :]
+            if kind in (LAST, FAILED):
+                sender, _ = self.waiting.pop(number)
+                sender.send(refusal(text.decode()) if kind == FAILED else answer(text), flags=final)
+                continue
+            sender, pieces = self.waiting[number]
+            self.waiting[number] = (sender, pieces + 1)
+            sender.send(answer(text), flags=0)
+            # Asking whether the client has gone takes a turn of the server's: not for every token.
+            if pieces % ASK_EVERY == ASK_EVERY - 1 and sender.is_cancelled():
+                self.link.send_bytes(HEAD.pack(CANCEL, number, 0))
+        for sender, _ in list(self.waiting.values()):
+            sender.send(refusal("the process with the weights has ended"), flags=final)
+        self.waiting.clear()
 
     def finalize(self) -> None:
-        """End after what is in flight."""
-        self.scheduler.close()
-        self.threads[0].join(timeout=20)
-        for replies in self.replies:
-            replies.put(None)
-        for thread in self.threads[1:]:
-            thread.join(timeout=5)
-
-
-def reply(replies: Replies) -> None:
-    """Send responses in their order, off the scheduler's thread."""
-    while (entry := replies.get()) is not None:
-        sender, said, last = entry
-        response = answer(said) if isinstance(said, str) else refusal(str(said))
-        sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL if last else 0)
+        """Hang up; the core ends with the front that started it."""
+        if self.core is not None:
+            self.core.terminate()
+            self.core.wait(timeout=20)
+        self.link.close()
 
 
 def value_of(request: Any, name: str, default: Any = None) -> Any:
@@ -139,9 +133,9 @@ def value_of(request: Any, name: str, default: Any = None) -> Any:
     return values[0]
 
 
-def answer(text: str) -> Any:
+def answer(text: bytes) -> Any:
     """A response that holds `text` as text_output."""
-    output = pb_utils.Tensor("text_output", np.array([text.encode()], dtype=np.object_))
+    output = pb_utils.Tensor("text_output", np.array([text], dtype=np.object_))
     return pb_utils.InferenceResponse(output_tensors=[output])
 
 

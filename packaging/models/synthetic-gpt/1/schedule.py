@@ -23,10 +23,6 @@ from rows import Row
 
 MARGIN = 0.00015
 """Seconds that the next step is made up earlier than must be."""
-SHORT = 0.004
-"""Shorter steps don't wait for clients: the host takes as long for a crowd of requests. Sequences that end in turns
-are better there, as the next ones come in while a step runs.
-"""
 BUBBLE = 0.0003
 """Seconds that the GPU idles when a step is made up only after the last has ended."""
 BACK = 0.0015
@@ -155,7 +151,10 @@ class Scheduler:
                 work = self._plan(idle=flight is None)
                 if work is None:
                     return
+                planned = time.perf_counter()
                 began = self._begin(work) if work else None
+                if began is not None:
+                    self._making += 0.1 * (1.3 * (time.perf_counter() - planned) - self._making)
                 starts = self._land(flight) if flight is not None else time.perf_counter()
                 if began is not None:
                     took = self._took.get(began.kind, 0.0)
@@ -173,9 +172,7 @@ class Scheduler:
     def _begin(self, work: list[tuple[Generation, Row]]) -> Flight:
         """Start a step."""
         ending = sum(row.decides and one.begun == one.max_tokens for one, row in work)
-        at = time.perf_counter()
         ticket = self.engine.step([row for _, row in work])
-        self._making += 0.1 * (time.perf_counter() - at - self._making)
         return Flight(ticket, work, ending)
 
     def _land(self, flight: Flight) -> float:
@@ -197,7 +194,9 @@ class Scheduler:
     def _worth_waiting(self, flight: Flight) -> bool:
         """Whether the next step should wait for the clients whose sequences end with this one."""
         ending = flight.ending
-        if self._step < SHORT:
+        if 2 * self._back > self._step:
+            # The host takes too long for a crowd of requests. Sequences that end in turns are better then, as the
+            # next ones come in while a step runs.
             return False
         missing, going = ending - len(self._waiting), len(self._active) - ending + len(self._waiting)
         return missing > 0 and self._worth(missing, going) > self._back + BUBBLE
@@ -259,7 +258,10 @@ class Scheduler:
             places = len(self._free) + sum(one.begun >= one.max_tokens for one in self._active)
             while len(self._waiting) < places and not self._closed:
                 now = time.perf_counter()
-                fresh = any(now - ended < 2 * self._back for ended in self._ended)
+                # Whoever usually needs longer than there is won't make it.
+                fresh = any(
+                    now < ended + 2 * self._back and ended + self._back < until for ended in self._ended
+                )
                 if not fresh or now >= until:
                     return
                 self._news.wait(until - now)
