@@ -122,6 +122,11 @@ def provisioning(
         # An emulated clock may be late on a busy machine, which the kernel takes for a broken one and stops.
         "ironic_kernel_params": "nofb nomodeset no_timer_check",
         "ironic_lldp_timeout": 1,  # no switch tells of itself here, and the agent would listen thrice
+        # An emulated processor takes minutes to load a server that a real one loads in seconds.
+        "triton_start_seconds": 900,
+        "triton_probe_seconds": 60,
+        "triton_probe_limit": 50,
+        "triton_limit": 1800,
     }
 
 
