@@ -94,6 +94,9 @@ KNOWN: tuple[Known, ...] = (
     ),
 )
 
+#: How a module that looked at the cluster itself ends: it knows more than signs in its evidence tell.
+OWN_WORDS = re.compile(r"likely cause: ([^\n]+)\n\s*next: ([^\n]+)\s*\Z")
+
 
 def plain(reason: Mapping[str, Any]) -> str:
     """A failed result as text: messages and ends of outputs, no dictionaries."""
@@ -130,7 +133,8 @@ def diagnose(failures: Sequence[Failure], site: str, next_command: str, log: str
     first = failures[0]
     same = [failure for failure in failures if failure.task == first.task]
     evidence = plain(first.reason)
-    for known in KNOWN:
+    own = OWN_WORDS.search(evidence)
+    for known in () if own else KNOWN:
         if known.sign.search(evidence) or (
             first.status == "unreachable" and "unreachable" in known.sign.pattern
         ):
@@ -138,7 +142,9 @@ def diagnose(failures: Sequence[Failure], site: str, next_command: str, log: str
             look = known.next_command.format(host=first.host, site=site)
             break
     else:
-        cause, look = f"see the whole output in {log}", f"less {log}"
+        cause, look = own.groups() if own else (f"see the whole output in {log}", f"less {log}")
+    if own:
+        evidence = evidence[: own.start()].rstrip()
     others = sorted({failure.task for failure in failures} - {first.task})
     also = f" (also failed: {', '.join(others[:3])})" if others else ""
     return RunFailure(

@@ -50,6 +50,13 @@ def test_known_signs_name_their_cause(message: str, cause: str) -> None:
     assert cause in diagnose([failure(message)], "s", "again", "log").cause
 
 
+def test_what_a_module_found_itself_goes_before_signs_in_its_evidence() -> None:
+    told = "a pod is not ready\n  event: dial tcp: connection refused\n  likely cause: its probe fails\n  next: kubectl logs x"
+    found = diagnose([failure(told)], "s", "again", "log")
+    assert (found.cause, found.next_command.splitlines()[0]) == ("its probe fails", "kubectl logs x")
+    assert found.evidence.splitlines()[-1].strip() == "event: dial tcp: connection refused"
+
+
 def test_an_unreachable_host_is_said_to_be_off_or_elsewhere() -> None:
     found = diagnose([failure("some transport words", status="unreachable")], "s", "again", "log")
     assert "off, still booting" in found.cause
