@@ -142,6 +142,25 @@ func TestQueryHasTheFabricSection(t *testing.T) {
 	}
 }
 
+func TestXMLNamesWhatIsEmulatedAndSaysSo(t *testing.T) {
+	var out bytes.Buffer
+	if err := smiXML(&out, switched("Completed")); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	for _, part := range []string{
+		"<product_name>NVIDIA H100 80GB HBM3</product_name>", "<fabric>", "<state>Completed</state>",
+		"<total>81559 MiB</total>", "<current_power_limit>350.00 W</current_power_limit>", "<!-- " + notice + " -->",
+	} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no %s in %s", part, text)
+		}
+	}
+	if strings.Count(text, "<gpu id=") != 8 || strings.Contains(text, "ecc") {
+		t.Errorf("not eight GPUs, or something that isn't emulated: %s", text)
+	}
+}
+
 func TestQueryFields(t *testing.T) {
 	var out bytes.Buffer
 	args := []string{"--query-gpu=index,memory.total,driver_version", "--format=csv,noheader,nounits"}

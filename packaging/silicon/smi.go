@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"os"
@@ -26,6 +27,9 @@ func runSmi(_ context.Context, args []string) error {
 			fmt.Fprintf(out, "GPU %d: %s (UUID: %s)\n", gpu.Index, silicon.product(), gpu.UUID)
 		}
 	case args[0] == "-q" || args[0] == "--query":
+		if len(args) > 1 && (args[1] == "-x" || args[1] == "--xml-format") {
+			return smiXML(out, silicon)
+		}
 		smiQuery(out, silicon)
 	case args[0] == "topo":
 		smiTopology(out, silicon)
@@ -34,7 +38,7 @@ func runSmi(_ context.Context, args []string) error {
 	case strings.HasPrefix(args[0], "--query-gpu="):
 		return smiFields(out, silicon, args)
 	default:
-		return fmt.Errorf("%q is not emulated; there are: -L, -q, --query-gpu=FIELDS --format=csv[,noheader][,nounits], "+
+		return fmt.Errorf("%q is not emulated; there are: -L, -q [-x], --query-gpu=FIELDS --format=csv[,noheader][,nounits], "+
 			"topo -m, nvlink --status", strings.Join(args, " "))
 	}
 	return nil
@@ -104,6 +108,51 @@ func smiQuery(out io.Writer, silicon *Silicon) {
 		field(8, "Current Power Limit", fmt.Sprintf("%d.00 W", gpu.Watts))
 		fmt.Fprintln(out)
 	}
+}
+
+// xmlLog is what -q -x prints of what is emulated; what isn't, such as PCIe links and ECC counts, is left out.
+type xmlLog struct {
+	XMLName xml.Name `xml:"nvidia_smi_log"`
+	Notice  string   `xml:",comment"`
+	Driver  string   `xml:"driver_version"`
+	CUDA    string   `xml:"cuda_version"`
+	Count   int      `xml:"attached_gpus"`
+	GPUs    []xmlGPU `xml:"gpu"`
+}
+
+type xmlGPU struct {
+	Bus         string `xml:"id,attr"`
+	Product     string `xml:"product_name"`
+	UUID        string `xml:"uuid"`
+	MIG         string `xml:"mig_mode>current_mig"`
+	State       string `xml:"fabric>state"`
+	Status      string `xml:"fabric>status"`
+	Total       string `xml:"fb_memory_usage>total"`
+	Used        string `xml:"fb_memory_usage>used"`
+	Temperature string `xml:"temperature>gpu_temp"`
+	Draw        string `xml:"gpu_power_readings>instant_power_draw"`
+	Limit       string `xml:"gpu_power_readings>current_power_limit"`
+}
+
+func smiXML(out io.Writer, silicon *Silicon) error {
+	log := xmlLog{Notice: " " + notice + " ", Driver: silicon.driverVersion(), CUDA: silicon.cudaVersion(), Count: len(silicon.GPUs)}
+	state, status := silicon.fabric()
+	for _, gpu := range silicon.GPUs {
+		reading := silicon.reading(gpu.Index)
+		log.GPUs = append(log.GPUs, xmlGPU{
+			Bus: gpu.BusID, Product: silicon.product(), UUID: gpu.UUID, MIG: mode(silicon.chip().mig),
+			State: state, Status: status,
+			Total: fmt.Sprintf("%d MiB", silicon.memory()), Used: fmt.Sprintf("%d MiB", reading.MemoryUsedMiB),
+			Temperature: fmt.Sprintf("%d C", reading.Temperature),
+			Draw:        fmt.Sprintf("%d.00 W", reading.Watts), Limit: fmt.Sprintf("%d.00 W", gpu.Watts),
+		})
+	}
+	text, err := xml.MarshalIndent(log, "", "\t")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s%s\n", xml.Header, text)
+	return err
 }
 
 func mode(capable bool) string {

@@ -77,11 +77,13 @@ def inventory(promise: Promise, found: Inventory) -> list[Outcome]:
 
 def _gpu_inventory(promise: Promise, gpu: GpuState) -> list[Outcome]:
     target, ordered = f"GPU {gpu.index}", promise.gpu
-    same = gpu.product == ordered.product and (not ordered.pci_ids or gpu.pci_id in ordered.pci_ids)
+    same = gpu.product == ordered.product and (
+        not ordered.pci_ids or not gpu.pci_id or gpu.pci_id in ordered.pci_ids
+    )
     outcomes = [
         outcome(
             "inventory.product", target, same,
-            f"{gpu.product} ({gpu.pci_id}); ordered: {ordered.product} ({', '.join(ordered.pci_ids) or 'any'})",
+            f"{gpu.product} ({gpu.pci_id or 'no PCI ID'}); ordered: {ordered.product} ({', '.join(ordered.pci_ids) or 'any'})",
             "this isn't the GPU that the profile names: correct the server's profile or GPU in the site file, or "
             "have the delivery corrected",
         ),
@@ -90,7 +92,9 @@ def _gpu_inventory(promise: Promise, gpu: GpuState) -> list[Outcome]:
             f"{gpu.memory_mib} MiB; {ordered.memory_mib} MiB expected",
             "less memory than the product has: is MIG on, or a part of it retired? `nvidia-smi -q -d PAGE_RETIREMENT`",
         ),
-        outcome(
+        Outcome("inventory.link", target, "not measured", "nvidia-smi doesn't say how it is linked")
+        if gpu.link_width is None
+        else outcome(
             "inventory.link", target,
             gpu.link_width == 16 and (gpu.link_generation_most or 0) >= (5 if (ordered.pcie_gbs or 0) > 32 else 4),
             f"PCIe Gen{gpu.link_generation} (at most {gpu.link_generation_most}) x{gpu.link_width}",

@@ -7,6 +7,7 @@ since while a client dawdles its place in the batch is empty.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -14,15 +15,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 CORES_A_PROCESS = 4
 """Cores for each process of clients; the server wants the others."""
-START_SECONDS = 0.5
-"""From the start of the processes to the first question, so that all clients begin together."""
+START_SECONDS = 0.05
+"""From the word that all processes are connected to the first question, so that all clients begin together."""
 PATIENCE_SECONDS = 60
 """Longest wait for an answer after the end of the measurement."""
 
@@ -147,9 +148,17 @@ class Client:
 
 
 def drive(
-    host: str, port: int, questions: Sequence[str], start: float, warm: float, seconds: float
+    host: str,
+    port: int,
+    questions: Sequence[str],
+    warm: float,
+    seconds: float,
+    connected: Callable[[], float],
 ) -> list[Any]:
-    """The clients of one process, from ``start`` on ``time.perf_counter``'s clock; what each has seen, JSON-able."""
+    """The clients of one process; what each has seen, JSON-able.
+
+    ``connected`` is called when they are connected, and gives the start on ``time.perf_counter``'s clock.
+    """
     clients: list[Client] = []
     failures = []
     for question in questions:
@@ -159,6 +168,7 @@ def drive(
             clients.append(Client(link, question.encode()))
         except OSError as error:
             failures.append(f"{type(error).__name__}: {error}")
+    start = connected()
     begin = start + warm
     end = begin + seconds
     by_number = {client.link.fileno(): client for client in clients}
@@ -187,20 +197,24 @@ def drive(
     return seen + [[[], [], 0, failure] for failure in failures]
 
 
-def _in_a_process(part: Mapping[str, Any]) -> list[Any] | str:
-    """What ``drive`` gives in a process of its own; why not, where that failed."""
-    longest = START_SECONDS + part["warm"] + part["seconds"] + PATIENCE_SECONDS + 30
+def _write(process: subprocess.Popen[str], line: str) -> None:
+    """Tell a process something; one that has ended says why in `_end`."""
+    with contextlib.suppress(OSError):
+        if process.stdin is not None:
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+
+
+def _end(process: subprocess.Popen[str], longest: float) -> list[Any] | str:
+    """What the clients of a process have seen; why that isn't known."""
     try:
-        done = subprocess.run(
-            [sys.executable, __file__], input=json.dumps(part), capture_output=True, text=True, timeout=longest,
-            check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"the clients' process: {error}"
-    if done.returncode:
-        return f"the clients' process: {done.stderr.strip()[-200:]}"
-    seen: list[Any] = json.loads(done.stdout)
-    return seen
+        out, said = process.communicate(timeout=longest)
+        seen: list[Any] = json.loads(out)
+        return seen
+    except (subprocess.TimeoutExpired, ValueError):
+        process.kill()
+        out, said = process.communicate()
+        return f"the clients' process: {said.strip()[-200:] or 'it came to no end'}"
 
 
 def closed_loop(
@@ -214,17 +228,30 @@ def closed_loop(
     host, _, port = address.rpartition(":")
     questions = [request(model, prompt, max_tokens).decode() for prompt in prompts]
     many = max(1, min(len(prompts), (os.cpu_count() or 1) // CORES_A_PROCESS))
-    start = time.perf_counter() + START_SECONDS
-    # time.perf_counter is one clock for all processes of a Linux machine.
-    parts = [
-        {"host": host, "port": int(port), "questions": questions[number::many], "start": start, "warm": warm,
-         "seconds": seconds}
-        for number in range(many)
-    ]  # fmt: skip
-    with ThreadPoolExecutor(many) as pool:
-        outcomes = list(pool.map(_in_a_process, parts))
-    seen = [client for outcome in outcomes if not isinstance(outcome, str) for client in outcome]
-    failures = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(many)
+        ]  # fmt: skip
+        for number, process in enumerate(processes):
+            own = {"host": host, "port": int(port), "questions": questions[number::many], "warm": warm,
+                   "seconds": seconds}  # fmt: skip
+            _write(process, json.dumps(own))
+        for process in processes:
+            if process.stdout is not None:
+                process.stdout.readline()
+        # time.perf_counter is one clock for all processes of a Linux machine.
+        start = time.perf_counter() + START_SECONDS
+        for process in processes:
+            _write(process, str(start))
+        ended = [_end(process, warm + seconds + PATIENCE_SECONDS + 30) for process in processes]
+    seen = [client for outcome in ended if not isinstance(outcome, str) for client in outcome]
+    failures = [outcome for outcome in ended if isinstance(outcome, str)]
     return Load(
         len(prompts), seconds, sum(tokens for _, _, tokens, _ in seen),
         tuple(latency for _, latencies, _, _ in seen for latency in latencies),
@@ -233,5 +260,16 @@ def closed_loop(
     )  # fmt: skip
 
 
+def main() -> None:
+    """A process of clients: its part and the start come on two lines, its word and what it has seen go out on two."""
+
+    def connected() -> float:
+        print("ready", flush=True)
+        return float(sys.stdin.readline())
+
+    part = json.loads(sys.stdin.readline())
+    print(json.dumps(drive(**part, connected=connected)))
+
+
 if __name__ == "__main__":
-    print(json.dumps(drive(**json.load(sys.stdin))))
+    main()

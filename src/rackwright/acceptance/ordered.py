@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rackwright.acceptance.promise import Promise, of_profile
+from rackwright.derive.model import SiteModel
 from rackwright.errors import UsageError
 from rackwright.intent.load import load_intent
-from rackwright.site import load_site, resolve_site
+from rackwright.site import load_site
 
 
 def of_node(site: str, node: str) -> Promise:
     """The promise of a site's server. Raises UsageError when it isn't one with GPUs, SiteError for a bad site."""
-    model = load_site(site)
+    return promise_of(load_site(site), node)
+
+
+def promise_of(model: SiteModel, node: str) -> Promise:
+    """The promise of a server of a loaded site. Raises UsageError when it isn't one with GPUs."""
     workers = {one.name: one for one in model.gpu_workers}
     if node not in workers:
         raise UsageError(
@@ -19,5 +26,5 @@ def of_node(site: str, node: str) -> Promise:
     found = workers[node]
     if found.gpus is None:
         raise UsageError(f"{node} has no GPUs in {model.name}", "see its `gpus` in the site file")
-    catalogue = load_intent(resolve_site(site))[0].catalogue
+    catalogue = load_intent(Path(model.path))[0].catalogue
     return of_profile(catalogue, found.profile, found.gpus.key, found.gpus.count)

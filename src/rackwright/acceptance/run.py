@@ -1,32 +1,22 @@
-"""An acceptance on the server itself, from the first look to the certificate; everything that programs say is kept."""
+"""An acceptance: what was measured, held against what was ordered, and the certificate's files."""
 
 from __future__ import annotations
 
 import datetime
 import json
-import re
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rackwright.acceptance import hardware, judge, perf
+from rackwright.acceptance import judge, perf
 from rackwright.acceptance.certificate import Certificate, ModelReport, page, to_dict
 from rackwright.acceptance.judge import Outcome, outcome
-from rackwright.acceptance.promise import Design, Promise, designs
-from rackwright.acceptance.serve import Installation, Sampler, Settings, raw_loop, triton
-from rackwright.acceptance.smi import Inventory, parse_query, parse_topology, parse_xids
-from rackwright.acceptance.sweep import Point, Tokens, best, measure, model_analyzer, prompts
-from rackwright.errors import RunFailure
-
-BATCH = 16
-"""The batch at which Triton is held against the loop without it: the design's concurrency for its 20B model."""
-CROWD = 2 * BATCH
-"""Clients that keep that batch full: while some read their answers, others wait for a place."""
-
+from rackwright.acceptance.measure import BATCH, CROWD, Model, Say, Task, measured
+from rackwright.acceptance.promise import Promise, designs
+from rackwright.acceptance.serve import Installation, Settings
+from rackwright.acceptance.smi import Inventory, parse_query, parse_samples, parse_topology, parse_xids
+from rackwright.acceptance.sweep import Point, Tokens, best, model_analyzer
 
 TOKENS = Tokens()
 
@@ -39,8 +29,6 @@ class Plan:
     ``seconds`` of each measurement. ``target_ms``: the latency for the best setting, else the design's p95.
     """
 
-    output: Path
-    installed: Installation | None
     models: tuple[str, ...]
     tokens: Tokens = TOKENS
     grid: tuple[Settings, ...] = ()
@@ -48,44 +36,55 @@ class Plan:
     seconds: float = 5.0
     target_ms: float | None = None
 
+    def task(self, promise: Promise) -> Task:
+        """What of it is to be measured."""
+        known = designs(promise.catalogue)
+        models = tuple(
+            Model(size, known[size].memory_gb, known[size].load.concurrency) for size in self.models
+        )
+        return Task(promise.gpu.memory_gb, models, self.tokens, self.grid, self.concurrencies, self.seconds)
 
-Say = Callable[[str], None]
 
+def accept(
+    promise: Promise, plan: Plan, installed: Installation | None, output: Path, host: str, say: Say = print
+) -> Certificate:
+    """Measure on this server and judge; writes ``certificate.json``, ``certificate.html``, CSV files and ``raw/``.
 
-def accept(promise: Promise, plan: Plan, host: str, say: Say = print) -> Certificate:
-    """Run it all; writes ``certificate.json``, ``certificate.html``, the sweep's CSV files and ``raw/``.
-
-    Raises RunFailure where nvidia-smi doesn't answer, or a server doesn't start.
+    Raises RunFailure where nvidia-smi doesn't answer.
     """
-    began, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
-    raw = plan.output / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    say("looking at the GPUs")
-    before = query(raw / "nvidia-smi-before.xml")
-    outcomes = judge.inventory(promise, before) + topology(promise, raw)
-    say("measuring memory, matrix products and links")
-    found, measured = rates(promise, before, raw, plan.seconds)
-    outcomes += measured
+    return certify(promise, plan, measured(plan.task(promise), installed, output, say), output, host)
+
+
+def certify(
+    promise: Promise, plan: Plan, seen: Mapping[str, Any], output: Path, host: str, without_speed: str = ""
+) -> Certificate:
+    """Judge what ``measured`` gave and write the certificate's files beside its ``raw/``.
+
+    ``without_speed``: why the speed could not be measured here, where that is no fault of the server's. Raises
+    ValueError for raw files that are none.
+    """
+    raw = output / "raw"
+    before = parse_query((raw / "nvidia-smi-before.xml").read_text(encoding="utf-8"))
+    later = raw / "nvidia-smi-after.xml"
+    after = parse_query(later.read_text(encoding="utf-8")) if later.exists() else None
+    outcomes = [*judge.inventory(promise, before), *links(promise, raw)]
+    outcomes += speeds(promise, before, seen, raw, without_speed)
     reports: list[ModelReport] = []
-    if plan.installed is not None:
-        for size in plan.models:
-            say(f"GPT {size}")
-            design = designs(promise.catalogue)[size]
-            try:
-                reports.append(model(promise, plan, plan.installed, size, design, raw, say))
-            except (RunFailure, ValueError, OSError, subprocess.TimeoutExpired) as error:
-                said = " ".join(str(error).split())[:400]
-                hint = f"see raw/triton-{size}.log and raw/loop-{size}.json"
-                outcomes.append(outcome("gpt.served", f"GPT {size}", False, said, hint))
-                say(f"  failed: {said}")
-    after = query(raw / "nvidia-smi-after.xml")
-    outcomes += [kernel(raw), *after_load(before, after)]
+    for size, found in seen["models"].items():
+        if "failed" in found:
+            hint = f"see raw/triton-{size}.log and raw/loop-{size}.json"
+            outcomes.append(outcome("gpt.served", f"GPT {size}", False, found["failed"], hint))
+        else:
+            reports.append(report(promise, plan, size, found))
+    xids = seen["xids"]
+    outcomes += [judge.kernel_log(None if xids is None else parse_xids(xids)), *after_load(before, after)]
     certificate = Certificate(
-        promise, host, started, time.monotonic() - began, before.driver, str(found.get("torch", "unknown")),
-        triton_version(raw), plan.tokens, tuple(outcomes), tuple(reports), notes(promise, plan, reports),
+        promise, host, datetime.datetime.fromisoformat(seen["started"]), seen["seconds"], before.driver,
+        str((seen["hardware"] or {}).get("torch", "unknown")), seen["triton"], plan.tokens, tuple(outcomes),
+        tuple(reports), notes(promise, plan, reports, without_speed),
         tuple(sorted(path.name for path in raw.iterdir() if path.is_file())),
     )  # fmt: skip
-    write(certificate, plan.output, before)
+    write(certificate, output, before)
     return certificate
 
 
@@ -101,10 +100,12 @@ def write(certificate: Certificate, output: Path, seen: Inventory) -> None:
             (output / name).write_text(text, encoding="utf-8")
 
 
-def notes(promise: Promise, plan: Plan, reports: Sequence[ModelReport]) -> tuple[str, ...]:
+def notes(
+    promise: Promise, plan: Plan, reports: Sequence[ModelReport], without_speed: str
+) -> tuple[str, ...]:
     """What a reader must know to judge the figures."""
-    said = []
-    if plan.models:
+    said = [f"Speed was not exercised: {without_speed}."] if without_speed else []
+    if reports:
         said.append(
             "The models are synthetic GPTs: the shapes of the design's, random weights, real arithmetic; an "
             "acceptance workload, not an engine for production. Static batch: the same code without a server, "
@@ -113,7 +114,7 @@ def notes(promise: Promise, plan: Plan, reports: Sequence[ModelReport]) -> tuple
         said.append(
             "Load: our own closed-loop HTTP clients on the same host; perf_analyzer beside it where it ran."
         )
-    if promise.count > 1 and plan.models:
+    if promise.count > 1 and reports:
         said.append("The models ran on the first GPU; the hardware checks on all.")
     if any(report.size == "345m" for report in reports):
         said.append(
@@ -123,83 +124,41 @@ def notes(promise: Promise, plan: Plan, reports: Sequence[ModelReport]) -> tuple
     return tuple(said)
 
 
-def query(keep: Path) -> Inventory:
-    """nvidia-smi's XML, kept without serial numbers. Raises RunFailure where there is none."""
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", "-q", "-x"], capture_output=True, text=True, timeout=120, check=False
-        )
-        text, said = done.stdout, done.stderr
-    except (OSError, subprocess.TimeoutExpired) as error:
-        text, said = "", str(error)
-    keep.write_text(anonymous(text), encoding="utf-8")
-    try:
-        return parse_query(text)
-    except ValueError as error:
-        raise RunFailure(
-            "asking nvidia-smi for the GPUs", "this server", said.strip() or text.strip()[:200] or str(error),
-            "no driver is loaded, or it lost a GPU", "dmesg | grep -i nvrm; lspci -d 10de:",
-        ) from None  # fmt: skip
-
-
-def anonymous(text: str) -> str:
-    """The XML without serial numbers and the long list of supported clocks; unique ids stay for the inventory."""
-    text = re.sub(r"(?s)\s*<supported_clocks>.*?</supported_clocks>", "", text)
-    return re.sub(r"<(serial|pdi|board_serial)>[^<]*</", r"<\1>removed</", text)
-
-
-def topology(promise: Promise, raw: Path) -> list[Outcome]:
+def links(promise: Promise, raw: Path) -> list[Outcome]:
     """The matrix of links, judged."""
     try:
-        done = subprocess.run(
-            ["nvidia-smi", "topo", "-m"], capture_output=True, text=True, timeout=60, check=False
-        )
-        (raw / "topology.txt").write_text(done.stdout, encoding="utf-8")
-        return judge.links(promise, parse_topology(done.stdout))
-    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        return judge.links(promise, parse_topology((raw / "topology.txt").read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
         return [Outcome("fabric.links", "server", "not measured", f"no topology matrix: {error}")]
 
 
-def kernel(raw: Path) -> Outcome:
-    """NVIDIA's messages in the kernel's log, judged."""
-    try:
-        done = subprocess.run(["dmesg"], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return judge.kernel_log(None)
-    if done.returncode:
-        return judge.kernel_log(None)
-    lines = [line for line in done.stdout.splitlines() if "NVRM" in line]
-    (raw / "kernel.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return judge.kernel_log(parse_xids(lines))
-
-
-def rates(
-    promise: Promise, seen: Inventory, raw: Path, seconds: float
-) -> tuple[dict[str, Any], list[Outcome]]:
-    """What ``hardware`` measures, in a process of its own, and its judgement."""
-    command = [sys.executable, str(Path(hardware.__file__)), "--seconds", str(min(seconds, 3.0))]
-    with Sampler(raw / "samples-hardware.csv") as sampler:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    (raw / "hardware.json").write_text(done.stdout or done.stderr, encoding="utf-8")
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        return {}, [
-            outcome("inventory.usable", "server", False, f"PyTorch can't use the GPUs: {last}",
+def speeds(
+    promise: Promise, before: Inventory, seen: Mapping[str, Any], raw: Path, without_speed: str
+) -> list[Outcome]:
+    """What ``hardware`` measured, judged; without PyTorch its absence."""
+    found = seen["hardware"]
+    if found is None:
+        if without_speed:
+            return [Outcome("speed", "server", "not measured", without_speed)]
+        return [
+            outcome("inventory.usable", "server", False, f"PyTorch can't use the GPUs: {seen['no_hardware']}",
                     "is CUDA_VISIBLE_DEVICES set, or Fabric Manager not running? Does PyTorch fit the driver?")
         ]  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     usable = len(found["gpus"])
-    outcomes = [
+    samples = parse_samples((raw / "samples-hardware.csv").read_text(encoding="utf-8").splitlines())
+    return [
         outcome("inventory.usable", "server", usable == promise.count,
                 f"PyTorch uses {usable} of {promise.count} GPUs ordered",
-                "is CUDA_VISIBLE_DEVICES or a container's device list in the way, or a GPU lost?")
+                "is CUDA_VISIBLE_DEVICES or a container's device list in the way, or a GPU lost?"),
+        *judge.hardware(promise, found),
+        *judge.under_load(promise, before, samples),
     ]  # fmt: skip
-    outcomes += judge.hardware(promise, found)
-    return found, outcomes + judge.under_load(promise, seen, sampler.since())
 
 
-def after_load(before: Inventory, after: Inventory) -> list[Outcome]:
-    """Whether the load brought up errors that weren't there before, or lost a GPU."""
+def after_load(before: Inventory, after: Inventory | None) -> list[Outcome]:
+    """Whether the load brought up errors that weren't there before, or lost a GPU; None where there was none."""
+    if after is None:
+        return [Outcome("health.after-load", "server", "not measured", "there was no load")]
     lost = {gpu.uuid for gpu in before.gpus} - {gpu.uuid for gpu in after.gpus}
     worse = [
         f"GPU {gpu.index}"
@@ -217,48 +176,17 @@ def after_load(before: Inventory, after: Inventory) -> list[Outcome]:
     ]  # fmt: skip
 
 
-def triton_version(raw: Path) -> str:
-    """What the servers' logs say of themselves."""
-    for log in sorted(raw.glob("triton-*.log")):
-        found = re.search(r"server_version\s*\|\s*(\S+)", log.read_text(encoding="utf-8", errors="replace"))
-        if found:
-            return found[1]
-    return "not started"
-
-
-def model(
-    promise: Promise, plan: Plan, installed: Installation, size: str, design: Design, raw: Path, say: Say
-) -> ModelReport:
-    """One size: the loop without Triton, then the sweep with it."""
-    base = Settings()
-    done = raw_loop(installed, size, plan.tokens.prompt, plan.tokens.new, base, 0, plan.seconds)
-    (raw / f"loop-{size}.json").write_text(done.stdout or done.stderr, encoding="utf-8")
-    if done.returncode:
-        raise RunFailure(
-            f"running the synthetic GPT {size} without a server", "this server",
-            (done.stderr.strip().splitlines() or ["no output"])[-1],
-            "PyTorch doesn't fit the GPU, or its memory is full", f"read raw/loop-{size}.json",
-        )  # fmt: skip
-    loop = json.loads(done.stdout.splitlines()[-1])
-    points: list[Point] = []
-    second: perf.Second | str = "not asked"
-    at = design.load.concurrency
-    counts = sorted({*plan.concurrencies, at, BATCH, CROWD})
-    for settings in (base, *(one for one in plan.grid if one != base)):
-        if settings.instances * 1.1 * design.memory_gb > promise.gpu.memory_gb:
-            say(f"  {settings.label} doesn't fit {promise.gpu.memory_gb} GB")
-            continue
-        with (
-            triton(installed, size, settings, raw, 0) as address,
-            Sampler(raw / f"samples-{size}.csv") as sampler,
-        ):
-            for count in counts:
-                points.append(measure(address, size, settings, count, plan.tokens, plan.seconds, sampler, 0))
-                say(f"  {settings.label} at {count}: {points[-1].inferences_per_second:.2f} inferences/s, "
-                    f"p95 {points[-1].p95_ms:.1f} ms")  # fmt: skip
-            if settings == base:
-                asked = prompts(at, plan.tokens)
-                second = perf.measure(installed, address, asked, plan.tokens.new, plan.seconds, raw)
+def report(promise: Promise, plan: Plan, size: str, found: Mapping[str, Any]) -> ModelReport:
+    """One size, from what ``measure.one_model`` gave."""
+    base, design = Settings(), designs(promise.catalogue)[size]
+    points = tuple(
+        Point(**{**one, "settings": Settings(**one["settings"]), "tokens": Tokens(**one["tokens"]),
+                 "failures": tuple(one["failures"])})
+        for one in found["points"]
+    )  # fmt: skip
     own = {point.concurrency: point for point in points if point.settings == base}
     choice = best(points, plan.target_ms or design.load.p95_ms)
-    return ModelReport(size, design, loop, tuple(points), own[at], own[BATCH], own[CROWD], choice, second)
+    second = found["second"] if isinstance(found["second"], str) else perf.Second(**found["second"])
+    return ModelReport(
+        size, design, found["loop"], points, own[design.load.concurrency], own[BATCH], own[CROWD], choice, second
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from rackwright.errors import RunFailure
 
 NAME = "synthetic-gpt"
 SAMPLE_MS = 100
-FRONTS = 4
+FRONTS = 8
 """Processes of Triton's python backend for each copy of the model: what one does for a request takes some 0.2 ms."""
 
 CONFIG = """\

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.acceptance import perf
-from rackwright.acceptance.run import anonymous, triton_version
+from rackwright.acceptance.measure import anonymous, triton_version
 from rackwright.acceptance.serve import FRONTS, Installation, Settings, visible, write_repository
 from rackwright.cli.main import main
 from rackwright.paths import checkout
@@ -46,7 +46,8 @@ esac
         (["--profile", "xe9680", "--triton", "/nowhere"], "no Triton below /nowhere"),
         ([*HARDWARE, "--grid", "2by16"], "--grid or --concurrency can't be read"),
         ([*HARDWARE, "--prompt", "40"], "40 prompt and 20 new tokens don't fit"),
-        (["minimal"], "which of the site's servers is this?"),
+        (["minimal", "--limit", "r660-1"], "r660-1 is no GPU server of minimal"),
+        ([*HARDWARE, "--again"], "are for a run through the cluster"),
         (["minimal", "--node", "r660-1"], "r660-1 is no GPU server of minimal"),
     ],
 )

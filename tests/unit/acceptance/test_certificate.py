@@ -58,9 +58,10 @@ def promise() -> Promise:
 
 def certificate(promise: Promise, *reports: ModelReport) -> Certificate:
     good = outcome("inventory.count", "server", True, "1 of 1 <GPU>", "")
+    fast = outcome("speed.memory-copy", "GPU 0", True, "3029 of 3350 GB/s", "")
     when = datetime.datetime(2026, 11, 23, 20, 0, tzinfo=datetime.UTC)
     return Certificate(
-        promise, "xe8640-1", when, 400.0, "580.159.04", "2.11.0", "2.51.0", TOKENS, (good,), reports
+        promise, "xe8640-1", when, 400.0, "580.159.04", "2.11.0", "2.51.0", TOKENS, (good, fast), reports
     )
 
 
@@ -71,6 +72,11 @@ def failed(promise: Promise, found: ModelReport) -> set[str]:
 def test_a_sound_server_passes(promise: Promise) -> None:
     assert failed(promise, report()) == set()
     assert certificate(promise, report()).result == "passed"
+
+
+def test_without_speed_a_server_is_not_accepted(promise: Promise) -> None:
+    whole = certificate(promise)
+    assert dataclasses.replace(whole, outcomes=whole.outcomes[:1]).result == "incomplete"
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_every_client_asks_again_when_it_has_its_answer(address: str) -> None:
 
 
 def test_a_refusal_is_a_failure_and_ends_its_client_only(address: str) -> None:
-    load = closed_loop(address, "m", ["bad", "b"], 5, seconds=0.3, warm=0.0)
+    load = closed_loop(address, "m", ["bad", "b"], 5, seconds=1.5, warm=0.0)
     assert load.failures == ('HTTP 400: {"error":"no"}',)
     assert len(load.latencies_ms) >= 2
 

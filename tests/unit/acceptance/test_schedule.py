@@ -148,11 +148,13 @@ def test_requests_may_come_at_any_time_from_other_threads() -> None:
 
 def test_the_next_step_waits_for_clients_that_come_right_back() -> None:
     engine = Counting()
-    engine.seconds = 0.05
+    engine.seconds = 0.25
     engine.prompts = 4
     scheduler = schedule.Scheduler(engine)
+    # They count as gone after twice of this: long enough for a busy machine.
+    scheduler._back = 0.1
     runs = threading.Thread(target=scheduler.run)
-    rounds = 6
+    rounds = 3
     asked = [0] * engine.slots
 
     def ask(number: int) -> None:
