@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import kubectl, objects
+from cluster import becomes, kubectl, objects
 
 from rackwright.derive.model import SiteModel
 from rackwright.paths import build_dir
@@ -45,7 +45,7 @@ def test_speed_that_was_not_measured_is_not_certified(certificates: dict[str, di
 
 
 def test_nothing_is_left_in_the_cluster() -> None:
-    assert objects("jobs", "-n acceptance") == []
+    assert becomes(True, lambda: objects("jobs -n acceptance") == [])
     assert kubectl("-n acceptance get configmaps -o name").split() == ["configmap/kube-root-ca.crt"]
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import rackwright_acceptance as module
 from ansible.module_utils import rackwright_accepting as accepting
 from ansible.module_utils.rackwright_cluster import ClusterError
+
+from rackwright.acceptance import job
+from rackwright.acceptance.cluster import ordered, plan_of
+from rackwright.site import load_site
 
 
 class FakeApi:
@@ -125,3 +131,72 @@ def test_an_image_that_can_t_be_pulled_isn_t_waited_for() -> None:
     with pytest.raises(ClusterError) as caught:
         run({}, one).log()
     assert "can't be pulled" in caught.value.cause
+
+
+class Cluster(FakeApi):
+    """Keeps what is applied; a Job that is made is over at once, and its pod has written `log`."""
+
+    def __init__(self, nodes: dict[str, dict[str, Any]], pods: list[dict[str, Any]], log: str) -> None:
+        kinds = {
+            "/api/v1": {"Namespace": ("namespaces", False), "ConfigMap": ("configmaps", True)},
+            "/apis/batch/v1": {"Job": ("jobs", True)},
+            "/apis/networking.k8s.io/v1": {"NetworkPolicy": ("networkpolicies", True)},
+        }
+        super().__init__(
+            {"/api/v1/pods": {"items": pods}, **{f"/api/v1/nodes/{n}": one for n, one in nodes.items()}}
+        )
+        for base, known in kinds.items():
+            rows = [
+                {"kind": kind, "name": name, "namespaced": inside} for kind, (name, inside) in known.items()
+            ]
+            self.objects[base] = {"resources": rows}
+        self.log_text = log
+
+    def ask(self, method: str, path: str, body: Any = None, *_: Any) -> tuple[int, Any]:
+        self.asked.append((method, path.split("?")[0]))
+        where = path.split("?")[0]
+        if method == "PATCH":
+            assert where.endswith(f"/{body['metadata']['name']}")
+            self.objects[where] = {**body, "status": over("Complete")}
+            if body["kind"] == "Job":
+                one = pod("p", 0, "Succeeded", {"app.kubernetes.io/name": "acceptance"})
+                self.objects[PODS] = {"items": [one]}
+                self.objects[f"{PODS}/p/log"] = self.log_text
+        if method == "DELETE":
+            self.objects.pop(where, None)
+            self.objects.pop(PODS, None)
+        return 200, self.objects.get(where, {})
+
+
+def servers() -> list[dict[str, Any]]:
+    model = load_site("minimal")
+    plan = plan_of({"models": [], "grid": [], "concurrency": [1], "seconds": 1.0})
+    [one] = ordered(model, [], plan, job.Options("image"), Path("out"))
+    return [{"name": one.name, "gpus": 4, "objects": one.objects()}]
+
+
+def test_a_server_is_measured_and_nothing_of_it_is_left() -> None:
+    wanted = servers()
+    name = wanted[0]["name"]
+    api: Any = Cluster({name: node(4)}, [], "figures")
+    arguments = {"objects": job.shared(), "servers": wanted, "limit": 5}
+    assert module.measure(api, arguments, check=True) == {name: {}}
+    assert not any(method == "PATCH" for method, _ in api.asked)
+    assert module.measure(api, arguments, check=False) == {name: {"driver": {}, "log": "figures"}}
+    applied = [path for method, path in api.asked if method == "PATCH"]
+    assert applied == [
+        "/api/v1/namespaces/acceptance",
+        "/apis/networking.k8s.io/v1/namespaces/acceptance/networkpolicies/closed",
+        f"/api/v1/namespaces/acceptance/configmaps/accept-{name}",
+        f"/apis/batch/v1/namespaces/acceptance/jobs/accept-{name}",
+    ]
+    assert not any(path.endswith(f"accept-{name}") for path in api.objects)
+
+
+def test_a_server_in_use_is_left_alone() -> None:
+    wanted = servers()
+    name = wanted[0]["name"]
+    api: Any = Cluster({name: node(4)}, [pod("capitals", 1)], "figures")
+    found = module.measure(api, {"objects": job.shared(), "servers": wanted, "limit": 5}, check=False)
+    assert "serving/capitals" in found[name]["failure"]["evidence"]
+    assert not any(method == "PATCH" for method, _ in api.asked)

@@ -86,6 +86,8 @@ class Front:
         said: list[int] = []
 
         def on_token(token: int, last: bool) -> None:
+            if last:
+                self.gone.discard(number)
             if kind == PIECES:
                 self.tell(LAST if last else PIECE, number, f"{token} ")
                 return
