@@ -180,7 +180,7 @@ def unpack(log: str, directory: Path) -> dict[str, Any]:
         raise ValueError(f"the measurement in the log isn't base64: {error}") from None
     if hashlib.sha256(data).hexdigest() != last.partition("-----")[0].strip():
         raise ValueError("the measurement in the log isn't what the pod wrote: its digest differs")
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:xz") as archive:
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
         archive.extractall(directory, filter="data")
     file = directory / "measured.json"
     seen: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

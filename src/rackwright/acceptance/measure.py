@@ -229,7 +229,7 @@ def one_model(task: Task, model: Model, installed: Installation, raw: Path, say:
 def pack(directory: Path) -> str:
     """The files of ``directory`` for a log: a compressed tar in base64 between two marks, the last with its digest."""
     held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w:xz") as archive:
+    with tarfile.open(fileobj=held, mode="w:gz") as archive:
         for path in sorted(directory.rglob("*")):
             if path.is_file() and not any(part.startswith("repository-") for part in path.parts):
                 archive.add(path, arcname=str(path.relative_to(directory)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,35 @@ def test_triton_s_version_is_read_from_its_log(tmp_path: Path) -> None:
     assert triton_version(tmp_path) == "not started"
     (tmp_path / "triton-5b.log").write_text("| server_version                   | 2.51.0        |\n")
     assert triton_version(tmp_path) == "2.51.0"
+
+
+@pytest.mark.parametrize(("result", "code"), [("passed", 0), ("incomplete", 1), ("failed", 1)])
+def test_a_site_is_accepted_through_its_cluster(
+    result: str,
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    called: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        called.append(command)
+        place = tmp_path / "r760xa-1"
+        place.mkdir()
+        (place / "certificate.json").write_text(json.dumps({"result": result}))
+        return subprocess.CompletedProcess(command, 1 if result == "failed" else 0)
+
+    monkeypatch.setattr("rackwright.cli.accept.subprocess.run", run)
+    assert (
+        main(["accept", "minimal", "--limit", "r760xa-1", "--output", str(tmp_path), "--image", "i"]) == code
+    )
+    [command] = called
+    assert command[-1].endswith("playbooks/accept.yml") and "--check" not in command
+    extra = json.loads(command[command.index("--extra-vars") + 1])
+    assert (extra["acceptance_nodes"], extra["acceptance_image"], extra["acceptance_again"]) == (
+        ["r760xa-1"],
+        "i",
+        False,
+    )
+    assert ("incomplete certificate" in capsys.readouterr().out) is (result == "incomplete")
