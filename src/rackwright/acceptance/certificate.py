@@ -23,9 +23,8 @@ GB_PER_BILLION = 2.1
 """The design's rule for sizing (chapter 6): GB of GPU memory for each billion parameters at 16 bits."""
 SLOWEST: Mapping[str, float] = {"5b": 1.5, "20b": 1.3}
 """Most times the memory's limit that a token may take. Smaller GPTs are bound by the number of their kernels."""
-TRITON_SHARE: Mapping[str, float] = {"345m": 0.80, "1.3b": 0.95, "5b": 0.95, "20b": 0.95}
-"""Least share of the static batch without a server that Triton must reach at the same batch. A step of the smallest
-takes about 1 ms, and what the host does for each request becomes a good part of it."""
+TRITON_SHARE = 0.95
+"""Least share of the static batch without a server that Triton must reach at the same batch."""
 MEMORY_SHARE = 0.10
 
 
@@ -114,7 +113,7 @@ def judge(promise: Promise, report: ModelReport) -> list[Outcome]:
         outcome("gpt.throughput", target, point.inferences_per_second >= design.load.throughput,
                 f"{point.inferences_per_second:.2f} inferences a second; the design: {design.load.throughput:.2f}",
                 slower),
-        share("gpt.triton", target, report.full.inferences_per_second, report.wave(), "inferences/s", TRITON_SHARE[report.size],
+        share("gpt.triton", target, report.full.inferences_per_second, report.wave(), "inferences/s", TRITON_SHARE,
               "the server loses time between steps: is the host's CPU busy, or its clock low?"),
         Outcome("gpt.triton-alike", target, "not measured",
                 f"with {report.alike.concurrency} clients on as many places: {report.alike.inferences_per_second:.1f} "
