@@ -94,7 +94,7 @@ def driver_says(api: Api, node: str) -> dict[str, str]:
             ]
             query = execute([*inside, "nvidia-smi", "-q", "-x"], 60)
             links = execute([*inside, "nvidia-smi", "topo", "-m"], 60)
-            if query.rc == 0:
+            if query.rc == 0 and "<nvidia_smi_log" in query.out:
                 return {"query": query.out, "topology": links.out if links.rc == 0 else ""}
     return {}
 

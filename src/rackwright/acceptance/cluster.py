@@ -134,7 +134,7 @@ def judged(server: Server, found: Mapping[str, Any]) -> Certificate:
             driver = found.get("driver")
             if not driver:
                 raise RunFailure(
-                    what, server.name, "neither the pod nor a driver pod of the node has an nvidia-smi",
+                    what, server.name, "neither the pod nor a driver pod of the node has an nvidia-smi that prints XML",
                     "the GPU operator gives pods no GPU: its toolkit doesn't work", again,
                 )  # fmt: skip
             (raw / "nvidia-smi-before.xml").write_text(driver["query"], encoding="utf-8")
