@@ -102,17 +102,21 @@ def _gpu_inventory(promise: Promise, gpu: GpuState) -> list[Outcome]:
         ),
         outcome("inventory.mig", target, gpu.mig in (None, "Disabled"), f"MIG {gpu.mig or 'not there'}",
                 "MIG is on: sizes and limits hold for whole GPUs; end it through the operator's MIG manager"),
-        outcome(
+        Outcome("health.memory", target, "not measured", "nvidia-smi says nothing of ECC")
+        if gpu.ecc is None
+        else outcome(
             "health.memory", target,
             gpu.ecc != "Disabled" and not gpu.uncorrected and not gpu.unrepairable,
-            f"ECC {gpu.ecc or 'unknown'}, {gpu.uncorrected if gpu.uncorrected is not None else 'unknown'} "
+            f"ECC {gpu.ecc}, {gpu.uncorrected if gpu.uncorrected is not None else 'unknown'} "
             f"uncorrected errors since the driver started" + (", unrepairable memory" if gpu.unrepairable else ""),
             "uncorrected memory errors (or ECC is off): reset the GPU while nothing runs on it; should they come "
             "back, have it replaced",
         ),
-        outcome(
+        Outcome("health.row-remap", target, "not measured", "nvidia-smi says nothing of remapped rows")
+        if gpu.remapped is None
+        else outcome(
             "health.row-remap", target, not (gpu.remap_pending or gpu.remap_failed),
-            f"{gpu.remapped if gpu.remapped is not None else 'unknown'} rows remapped"
+            f"{gpu.remapped} rows remapped"
             + (", one pending" if gpu.remap_pending else "") + (", a remapping failed" if gpu.remap_failed else ""),
             "pending: reset the GPU while nothing runs on it; failed: have it replaced",
         ),

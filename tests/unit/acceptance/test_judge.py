@@ -153,3 +153,11 @@ def test_promises_come_from_the_catalogue() -> None:
     for profile, gpu in (("r660", None), ("r999", None), ("xe9680", "h999")):
         with pytest.raises(UsageError):
             of_profile(builtin(), profile, gpu, None)
+
+
+def test_what_nvidia_smi_leaves_out_is_not_judged(seen: Inventory) -> None:
+    silent = with_gpu(seen, ecc=None, remapped=None, link_width=None, pci_id="")
+    results = {one.id: one.result for one in judge.inventory(promise(), silent)}
+    unknown = {id for id, result in results.items() if result == "not measured"}
+    assert unknown == {"health.memory", "health.row-remap", "inventory.link"}
+    assert results["inventory.product"] == "passed"
