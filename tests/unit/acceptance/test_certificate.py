@@ -74,6 +74,13 @@ def test_a_sound_server_passes(promise: Promise) -> None:
     assert certificate(promise, report()).result == "passed"
 
 
+def test_marks_of_an_h100_s_memory_don_t_judge_faster_memory() -> None:
+    faster = of_profile(builtin(), "xe9680", "h200-sxm", 1)
+    slow = dataclasses.replace(report(), raw={**report().raw, "step_seconds": 1.0})
+    [token] = [one for one in judge(faster, slow) if one.id == "gpt.token-time"]
+    assert token.result == "not measured" and "H100's memory" in token.evidence
+
+
 def test_without_speed_a_server_is_not_accepted(promise: Promise) -> None:
     whole = certificate(promise)
     assert dataclasses.replace(whole, outcomes=whole.outcomes[:1]).result == "incomplete"
