@@ -355,6 +355,15 @@ class SiteModel:
         """Control planes and GPU workers."""
         return tuple(node for node in self.nodes if node.is_kubernetes)
 
+    @cached_property
+    def far_ends(self) -> Mapping[str, Mapping[str, CableEnd]]:
+        """Device → its port → the other end of the cable in it."""
+        found: dict[str, dict[str, CableEnd]] = {}
+        for cable in self.cables:
+            for near, far in ((cable.a, cable.b), (cable.b, cable.a)):
+                found.setdefault(near.device, {})[near.port] = far
+        return found
+
     @property
     def default_route(self) -> Network | None:
         """The network whose gateway is the nodes' way out: external, else management, else none."""

@@ -155,11 +155,7 @@ def conductor_group(node: Node) -> str:
 
 def ports(model: SiteModel, node: Node) -> tuple[Port, ...]:
     """The NICs that the site names; with the switch port where the site says which."""
-    far = {}
-    for cable in model.cables:
-        for near, other in ((cable.a, cable.b), (cable.b, cable.a)):
-            if near.device == node.name:
-                far[near.port] = other
+    far = model.far_ends.get(node.name, {})
     found = []
     for interface in node.interfaces:
         if interface.kind != "physical":

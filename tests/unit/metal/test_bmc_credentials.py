@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import re
 from pathlib import Path
@@ -59,6 +60,15 @@ def test_the_file_shows_nothing_and_is_its_owner_s_alone(store: Credentials) -> 
     assert store.path.read_bytes().startswith(b"$ANSIBLE_VAULT;1.1;AES256")
     assert word.encode() not in store.path.read_bytes() and word not in repr(store.get("a"))
     assert store.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_person_wrote_is_read_and_kept(store: Credentials) -> None:
+    text = "bmc:\n  a: {user: admin, current: by-hand, service_tag: TAG}  # moved here\n"
+    store.path.write_bytes(vault().encrypt(text))
+    assert store.get("a") == Entry("admin", "by-hand", "", "TAG")
+    store.pend("b", "root", "OTHER")
+    assert store.get("a") == Entry("admin", "by-hand", "", "TAG")
+    assert json.loads(vault().decrypt(store.path.read_bytes()))["bmc"].keys() == {"a", "b"}
 
 
 @pytest.mark.parametrize(
