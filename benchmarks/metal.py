@@ -1,11 +1,11 @@
 """Servers in Ironic by the hundred: claim, enrolment, inspection with conformance, the same again; time, memory, growth.
 
 ``python benchmarks/metal.py --ironic DIRECTORY [--sizes 100,1000] [--workers 8]``. Starts an Ironic of its own
-(``ironic`` and ``ironic-dbsync`` in DIRECTORY, such as a virtual environment's bin; release 29) with SQLite and its
-fake hardware, which answers at once; what the agents would find of faultless servers is sent by this program, the way
-an agent does. So it is the flow's and Ironic's own work for each server that is measured, and no BMC. Every size begins
-with an empty Ironic. The stages are those of ``playbooks/provision.yml``, led here without Ansible: ``metal_play.py``
-runs the playbook itself.
+(``python`` and ``ironic-dbsync`` in DIRECTORY, such as a virtual environment's bin; release 29) with SQLite and its
+fake hardware, which answers at once; only its inspection waits for an agent, as that of real hardware does, and what
+agents find of faultless servers is sent by this program. So it is the flow's and Ironic's own work for each server
+that is measured, and no BMC. Every size begins with an empty Ironic. The stages are those of
+``playbooks/provision.yml``, led here without Ansible: ``metal_play.py`` runs the playbook itself.
 """
 
 from __future__ import annotations
@@ -41,6 +41,13 @@ import found_hardware
 
 PORT = 16386
 STAGES = ("claimed", "enrolled", "inspected")
+PROGRAM = """\
+from ironic.cmd import singleprocess
+from ironic.drivers.modules import fake
+from ironic.drivers.modules.inspector import agent
+fake.FakeInspect = agent.AgentInspect
+singleprocess.main()
+"""
 CONFIGURATION = """\
 [DEFAULT]
 auth_strategy = noauth
@@ -48,7 +55,7 @@ rpc_transport = none
 enabled_hardware_types = fake-hardware
 enabled_boot_interfaces = fake
 enabled_deploy_interfaces = fake
-enabled_inspect_interfaces = agent
+enabled_inspect_interfaces = fake
 enabled_management_interfaces = fake
 enabled_power_interfaces = fake
 enabled_bios_interfaces = fake
@@ -77,6 +84,7 @@ dhcp_provider = none
 add_ports = disabled
 hooks = $default_hooks,parse-lldp
 keep_ports = all
+power_off = false
 require_managed_boot = false
 [inventory]
 data_backend = database
@@ -84,7 +92,9 @@ data_backend = database
 
 
 @contextlib.contextmanager
-def ironic(programs: Path, more: str = "", url: str = f"http://127.0.0.1:{PORT}", ca: str = "") -> Iterator[int]:
+def ironic(
+    programs: Path, more: str = "", url: str = f"http://127.0.0.1:{PORT}", ca: str = ""
+) -> Iterator[int]:
     """A fresh Ironic; its process id. ``more``: further configuration."""
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "ironic.conf")
@@ -92,7 +102,7 @@ def ironic(programs: Path, more: str = "", url: str = f"http://127.0.0.1:{PORT}"
         words = ["--config-file", str(file)]
         subprocess.run([programs / "ironic-dbsync", *words, "create_schema"], check=True, capture_output=True)
         process = subprocess.Popen(
-            [programs / "ironic", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [programs / "python", "-c", PROGRAM, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
             api = Ironic(url, ca=ca, busy=60)
@@ -185,7 +195,9 @@ def counted() -> Counter[str]:
     return asked
 
 
-def measure(model: SiteModel, workers: int, process: int, folder: Path, asked: Counter[str]) -> dict[str, float]:
+def measure(
+    model: SiteModel, workers: int, process: int, folder: Path, asked: Counter[str]
+) -> dict[str, float]:
     """Prints a line for each stage; wall and processor seconds of both runs and of conformance, MiB at the peaks."""
     nodes = [node for node in model.nodes if node.is_gpu_worker]
     vault, bmcs = VaultLib([("default", VaultSecret(b"benchmark"))]), Bmcs()
@@ -199,7 +211,9 @@ def measure(model: SiteModel, workers: int, process: int, folder: Path, asked: C
         server = Server(model, node, given, vault, lambda _, arguments: bmcs.ask(node, arguments))
         return bool(server.perform(stage)["changed"])
 
-    print(f"{len(nodes)} servers: stage, s, processor s here, processor s of Ironic, requests to it for each server")
+    print(
+        f"{len(nodes)} servers: stage, s, processor s here, processor s of Ironic, requests to it for each server"
+    )
     with Agents(model) as agents:
         for run in ("first run", "again"):
             for name in ("", "processor "):
@@ -215,7 +229,9 @@ def measure(model: SiteModel, workers: int, process: int, folder: Path, asked: C
                 own = time.process_time() - agents.seconds - bmcs.seconds - own
                 theirs = spent(process) - theirs
                 assert changed == (len(nodes) if run == "first run" else 0), f"{stage}: {changed} changed"
-                each = ", ".join(f"{method} {count / len(nodes):.1f}" for method, count in sorted(asked.items()))
+                each = ", ".join(
+                    f"{method} {count / len(nodes):.1f}" for method, count in sorted(asked.items())
+                )
                 print(f"  {run}, {stage}: {wall:.1f}, {own:.1f}, {theirs:.1f}, {each or 'none'}", flush=True)
                 figures[run] += wall
                 figures[f"processor {run}"] += own + theirs
@@ -223,7 +239,9 @@ def measure(model: SiteModel, workers: int, process: int, folder: Path, asked: C
     for node in nodes:
         seen = collected.read(collected.folder_of(model), node.name)
         assert seen is not None and seen.inventory
-        assert not any(one.blocks for one in compare(model, node, seen.inventory, seen.components, seen.stated))
+        assert not any(
+            one.blocks for one in compare(model, node, seen.inventory, seen.components, seen.stated)
+        )
     figures["conformance"] = time.process_time() - begin
     figures["MiB here"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     figures["MiB Ironic"] = peak(process)

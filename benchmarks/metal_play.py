@@ -56,7 +56,9 @@ def authority(model: SiteModel, folder: Path) -> str:
     ask = {
         "directory": str(AUTHORITY),
         "common_name": "benchmark",
-        "servers": [{"path": str(folder / "ironic"), "names": ["ironic"], "addresses": [str(model.head.address)]}],
+        "servers": [
+            {"path": str(folder / "ironic"), "names": ["ironic"], "addresses": [str(model.head.address)]}
+        ],
     }
     command = [PROGRAMS / "ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "rackwright_ca"]
     command += ["-e", f"ansible_python_interpreter={sys.executable}", "-a", json.dumps(ask)]
@@ -101,7 +103,7 @@ def ssh(folder: Path) -> Iterator[dict[str, str]]:
     scan = folder / "bin" / "ssh-keyscan"
     scan.write_text(f'#!/bin/sh\nfor host; do :; done\necho "$host {HOST_KEY}"\n')
     scan.chmod(0o755)
-    with socket.create_server(("0.0.0.0", 22), backlog=256) as listener:
+    with socket.create_server(("", 22), backlog=256) as listener:
 
         def answer() -> None:
             with contextlib.suppress(OSError):
@@ -138,12 +140,17 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._end.wait(3):
-            total = 0
-            for folder in Path("/proc").glob("[0-9]*"):
+            parents = {}
+            for file in Path("/proc").glob("[0-9]*/stat"):
                 with contextlib.suppress(OSError):
-                    if os.getpgid(int(folder.name)) == self._root:
-                        lines = (folder / "smaps_rollup").read_text().splitlines()
-                        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+                    parents[int(file.parent.name)] = int(file.read_text().rpartition(")")[2].split()[1])
+            total, known = 0, {self._root}
+            while more := {one for one, parent in parents.items() if parent in known} - known:
+                known |= more
+            for one in known:
+                with contextlib.suppress(OSError):
+                    lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+                    total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
             self.most = max(self.most, total / 1024)
 
     def end(self) -> float:
@@ -152,14 +159,21 @@ class Memory:
         return self.most
 
 
-def play(site: Path, folder: Path, environment: dict[str, str], forks: int, fresh: bool) -> tuple[float, float, float]:
+def play(
+    site: Path, folder: Path, environment: dict[str, str], forks: int, fresh: bool
+) -> tuple[float, float, float]:
     """Run the playbook once: seconds, processor seconds with all modules, MiB of Ansible. Ends where a server failed."""
     command = ["ansible-playbook", "-i", str(site), "playbooks/provision.yml", "--limit", "gpu_worker"]
     command += ["--forks", str(forks), "-e", f"@{folder / 'vars.json'}", "-e", f"server_at_once={forks}"]
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            command, cwd=CHECKOUT, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            command,
+            cwd=CHECKOUT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
         )
         memory = Memory(process.pid)
         try:
@@ -183,12 +197,20 @@ def measure(programs: Path, size: int, forks: int, folder: Path) -> dict[str, fl
     ca = authority(model, folder)
     (folder / "vars.json").write_text(json.dumps(variables(model, folder, ca)))
     (folder / "password").write_text("benchmark\n")
-    head = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False}
+    head = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "ansible_become": False,
+    }
     (folder / "overlay.yml").write_text(json.dumps({"head": head}))
     more = f"[DEFAULT]\n[ssl]\ncert_file = {folder}/ironic.crt\nkey_file = {folder}/ironic.key\n"
     more += "[api]\nenable_ssl_api = true\nhost_ip = 0.0.0.0\n"
     url, found = f"https://{model.head.address}:{PORT}", {}
-    with bmcs(model, folder) as redfish, ironic(programs, more, url, ca) as engine, ssh(folder) as environment:
+    with (
+        bmcs(model, folder) as redfish,
+        ironic(programs, more, url, ca) as engine,
+        ssh(folder) as environment,
+    ):
         environment["RACKWRIGHT_OVERLAY"] = str(folder / "overlay.yml")
         environment["ANSIBLE_VAULT_PASSWORD_FILE"] = str(folder / "password")
         for run in ("first run", "again"):

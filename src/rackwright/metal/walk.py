@@ -151,6 +151,7 @@ class Walker:
     def go(self, verb: str, goals: Sequence[str], stage: str, **more: Any) -> Mapping[str, Any]:
         """Ask for a transition and wait for its end. Stuck where it ends elsewhere than in ``goals``."""
         self.api.provision(self.uuid, verb, **more)
+        self._sleep(min(0.2, self.limits.look))  # nothing ends at once: a look less
         node = self.settle(stage)
         if self.state(node) not in goals:
             raise Stuck("failed", stage, self.state(node), str(node.get("last_error") or ""))
