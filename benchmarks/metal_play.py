@@ -1,10 +1,10 @@
 """``playbooks/provision.yml`` for servers by the hundred: from claim to installed, and the same again; time, memory, growth.
 
-``python benchmarks/metal_play.py --ironic DIRECTORY [--sizes 30,100] [--forks 32]``, as root. Everything is in a network of
-its own that leads nowhere, with: Ironic (release 29) over TLS, SQLite, its fake hardware; a virtual BMC for each server
-with factory password and certificate (all in one process); agents that call back at once; an ssh that answers for all.
-The head is this machine by Ansible's local connection. The playbook is the product's own, as it is; its first play, which
-installs Ironic, finds no host within ``--limit``.
+``python benchmarks/metal_play.py --ironic DIRECTORY [--sizes 30,100] [--servers N] [--forks 32]``, as root. Everything is
+in a network of its own that leads nowhere, with: Ironic (release 29) over TLS, SQLite, its fake hardware; a virtual BMC
+for each server with factory password and certificate (all in one process); agents that call back at once; an ssh that
+answers for all. The head is this machine by Ansible's local connection. The playbook is the product's own, as it is; its
+first play, which installs Ironic, finds no host within ``--limit``. ``--servers``: of each site only so many.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def authority(model: SiteModel, folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def bmcs(model: SiteModel, folder: Path) -> Iterator[int]:
-    """A virtual BMC for each GPU server; the process id of all."""
+def bmcs(model: SiteModel, count: int, folder: Path) -> Iterator[int]:
+    """A virtual BMC for each of the first GPU servers; the process id of all."""
     configs = [
         {
             "name": node.name, "service_tag": node.service_tag, "state_dir": str(folder / "bmcs" / node.name),
@@ -77,7 +77,7 @@ def bmcs(model: SiteModel, folder: Path) -> Iterator[int]:
                 {"eno1": "lom1"}.get(one.name, one.name): one.mac for one in node.interfaces if one.kind == "physical"
             }},
         }
-        for node in model.gpu_workers
+        for node in model.gpu_workers[:count]
     ]  # fmt: skip
     (folder / "bmcs.json").write_text(json.dumps({"bmcs": configs}))
     process = subprocess.Popen(
@@ -121,7 +121,6 @@ def variables(model: SiteModel, folder: Path, ca: str) -> dict[str, Any]:
     read = ["p", ca, json.dumps([image])]
     return {
         "bmc_factory": {"user": "root", "password": FACTORY},
-        "provision_servers": "gpu_worker",
         "server_url": f"https://{model.head.address}:{PORT}",
         "server_driver": "fake-hardware",
         "server_credentials_file": str(folder / "bmc.vault.yml"),
@@ -160,11 +159,11 @@ class Memory:
 
 
 def play(
-    site: Path, folder: Path, environment: dict[str, str], forks: int, fresh: bool
+    site: Path, count: int, folder: Path, environment: dict[str, str], forks: int, fresh: bool
 ) -> tuple[float, float, float]:
     """Run the playbook once: seconds, processor seconds with all modules, MiB of Ansible. Ends where a server failed."""
-    command = ["ansible-playbook", "-i", str(site), "playbooks/provision.yml", "--limit", "gpu_worker"]
-    command += ["--forks", str(forks), "-e", f"@{folder / 'vars.json'}", "-e", f"server_at_once={forks}"]
+    command = f"ansible-playbook -i {site} playbooks/provision.yml --limit gpu_worker[0:{count - 1}] --forks {forks}"
+    command += f" -e @{folder / 'vars.json'} -e server_at_once={forks}"
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
@@ -190,8 +189,9 @@ def play(
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, most
 
 
-def measure(programs: Path, size: int, forks: int, folder: Path) -> dict[str, float]:
-    """Both runs of the playbook for so many servers."""
+def measure(programs: Path, size: int, servers: int, forks: int, folder: Path) -> dict[str, float]:
+    """Both runs of the playbook, in a site of so many servers for all or some of them."""
+    count = min(size, servers or size)
     site = in_ranges(folder / "site", size)
     model = load_site(site)
     ca = authority(model, folder)
@@ -216,13 +216,16 @@ def measure(programs: Path, size: int, forks: int, folder: Path) -> dict[str, fl
         for run in ("first run", "again"):
             before = spent(engine), spent(redfish)
             with Agents(model, url, ca):
-                found[run], used, most = play(site, folder, environment, forks, run == "first run")
+                found[run], used, most = play(site, count, folder, environment, forks, run == "first run")
             found[f"processor of Ansible, {run}"] = used
             found[f"processor of Ironic, {run}"] = spent(engine) - before[0]
             found[f"processor of the virtual BMCs, {run}"] = spent(redfish) - before[1]
             found[f"MiB Ansible, {run}"] = most
         found["MiB Ironic"] = peak(engine)
-    print(f"{size} servers: " + ", ".join(f"{name} {value:.1f}" for name, value in found.items()), flush=True)
+    print(
+        f"{count} of {size} servers: " + ", ".join(f"{name} {value:.1f}" for name, value in found.items()),
+        flush=True,
+    )
     return found
 
 
@@ -231,12 +234,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ironic", type=Path, required=True, metavar="DIRECTORY")
     parser.add_argument("--sizes", default="30,100")
+    parser.add_argument("--servers", type=int, default=0, help="of each site only so many")
     parser.add_argument("--forks", type=int, default=32)
     parser.add_argument("--apart", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if not arguments.apart:
         command = ["unshare", "--mount", "--net", sys.executable, *sys.argv, "--apart"]
-        sys.exit(subprocess.run(command, check=False).returncode)
+        os.execvp(command[0], command)  # noqa: S606
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     sizes = [int(size) for size in arguments.sizes.split(",")]
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -244,7 +249,9 @@ def main() -> None:
         try:
             for size in sizes:
                 with tempfile.TemporaryDirectory(dir=scratch) as folder:
-                    rows.append(measure(arguments.ironic, size, arguments.forks, Path(folder)))
+                    rows.append(
+                        measure(arguments.ironic, size, arguments.servers, arguments.forks, Path(folder))
+                    )
         finally:
             subprocess.run(["umount", "--lazy", "/etc", scratch], check=True)
     print(f"{os.cpu_count()} processors, {arguments.forks} servers at a time")
