@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -191,7 +192,7 @@ def counted() -> Counter[str]:
             asked[method] += 1
         return exchange(self, method, *words)
 
-    Ironic._exchange = counting  # type: ignore[method-assign]
+    Ironic._exchange = counting  # type: ignore[method-assign,assignment]
     return asked
 
 
@@ -264,6 +265,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="100,1000")
     parser.add_argument("--workers", type=int, default=8)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     sizes = [int(size) for size in arguments.sizes.split(",")]
     asked = counted()
     rows = []

@@ -167,7 +167,7 @@ def play(
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            command,
+            command.split(),
             cwd=CHECKOUT,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -207,7 +207,7 @@ def measure(programs: Path, size: int, servers: int, forks: int, folder: Path) -
     more += "[api]\nenable_ssl_api = true\nhost_ip = 0.0.0.0\n"
     url, found = f"https://{model.head.address}:{PORT}", {}
     with (
-        bmcs(model, folder) as redfish,
+        bmcs(model, count, folder) as redfish,
         ironic(programs, more, url, ca) as engine,
         ssh(folder) as environment,
     ):
