@@ -12,7 +12,6 @@ import json
 import ssl
 import sys
 import threading
-import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
@@ -67,9 +66,8 @@ class Agent:
         parameters: Mapping[str, str],
         certificate: Path,
         authority: Path,
-        settings: AgentSettings,
     ) -> None:
-        self.host, self.parameters, self.settings = host, parameters, settings
+        self.host, self.parameters = host, parameters
         self._certificate = certificate.read_text().partition("-----BEGIN PRIVATE")[0]
         self._trust = ssl.create_default_context(cafile=str(authority))
         self._over, self._beat = threading.Event(), threading.Event()
@@ -88,7 +86,9 @@ class Agent:
         self._server.socket = context.wrap_socket(
             self._server.socket, server_side=True, do_handshake_on_connect=False
         )
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True
+        ).start()
         threading.Thread(target=self._live, daemon=True, name=f"agent-{host.node.name}").start()
 
     def close(self) -> None:
@@ -98,19 +98,27 @@ class Agent:
         self._server.shutdown()
         self._server.server_close()
 
+    @property
+    def settings(self) -> AgentSettings:
+        """What is wrong with it at this moment."""
+        return self.host.behaviour.agent
+
     # --- towards Ironic
 
     def _live(self) -> None:
         callback = self.parameters.get("ipa-inspection-callback-url")
         if callback:
             found = found_hardware.agent(self.host.node)
-            self._until(lambda: self._ask("POST", callback, {"inventory": found["inventory"], **found["plugin_data"]}))
+            self._until(
+                lambda: self._ask("POST", callback, {"inventory": found["inventory"], **found["plugin_data"]})
+            )
         macs = ",".join(one.mac for one in self.host.node.interfaces if one.kind == "physical")
         query = urllib.parse.urlencode({"addresses": macs})
         said = self._until(lambda: self._ask("GET", f"{self._api}/v1/lookup?{query}"))
         if said is None:
             return
         self._uuid, self._token = said["node"]["uuid"], str(said["config"].get("agent_token") or "")
+        self.host.tokens.append(self._token)
         while not self._over.is_set():
             beat = {
                 "callback_url": f"https://{self.host.address}:{PORT}", "agent_token": self._token,
@@ -203,18 +211,20 @@ class Agent:
     def _write(self, args: Mapping[str, Any]) -> None:
         """Fetch the image and compare its digest; the config drive is kept with it."""
         image = args["image_info"]
-        digest, size = hashlib.sha256(), 0
-        try:
-            with urllib.request.urlopen(image["urls"][0], timeout=60) as source:  # noqa: S310
-                while chunk := source.read(1 << 16):
-                    size += len(chunk)
-                    digest.update(chunk)
-                    if size > self.settings.disk_bytes:
-                        text = "Unable to write image to device /dev/nvme0n1. Error: [Errno 28] No space left on device"
-                        raise AgentError("ImageDownloadError", f"Download of image {image['id']} failed: {text}")
-        except urllib.error.HTTPError as error:
-            text = f"Received status code {error.code} from {image['urls'][0]}, expected 200. Response body: "
-            raise AgentError("ImageDownloadError", f"Download of image {image['id']} failed: {text}") from None
+
+        def failed(text: str) -> AgentError:
+            return AgentError("ImageDownloadError", f"Download of image {image['id']} failed: {text}")
+
+        status, data = self.host.fetch(image["urls"][0])
+        if status != 200:
+            raise failed(
+                f"Received status code {status} from {image['urls'][0]}, expected 200. Response body: "
+            )
+        if len(data) > self.settings.disk_bytes:
+            raise failed(
+                "Unable to write image to device /dev/nvme0n1. Error: [Errno 28] No space left on device"
+            )
+        digest = hashlib.sha256(data)
         if digest.hexdigest() != image["os_hash_value"]:
             raise AgentError(
                 "ImageChecksumError",
@@ -248,11 +258,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(401, {"faultcode": "Client", "faultstring": "Token invalid."})
         return False
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         if self._known():
             self._answer(200, {"commands": self.owner.listed()})
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self._known():
             self._answer(200, self.owner.execute(body["name"], body["params"]))

@@ -20,6 +20,7 @@ from rackwright.derive.model import Node
 from rackwright.errors import RunFailure
 from rackwright.lab.bmc import BmcConfig, BmcServer, boot
 from rackwright.metal.credentials import Credentials
+from rackwright.metal.declared import node_uuid
 from rackwright.metal.stages import Given, Server
 from rackwright.metal.walk import Limits
 
@@ -37,12 +38,14 @@ IMAGES = [
 
 @dataclass
 class Run:
-    """What came of one run: stage → what was done; where it failed; how long it took."""
+    """What came of one run: stage → what was done; where it failed; how long it took; its BMC's resets
+    so far."""
 
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
     failure: RunFailure | None = None
     stage: str = ""
     seconds: float = 0.0
+    resets: int = 0
     state: str = ""
 
     @property
@@ -69,6 +72,11 @@ class Lane:
     def store(self) -> Credentials:
         return Credentials(Path(self.given.credentials_file), self.vault)
 
+    @property
+    def uuid(self) -> str:
+        """Its name in Ironic's log."""
+        return node_uuid(self.node)
+
     def limits(self, **seconds: float) -> None:
         """Other limits than usual."""
         self.given = replace(self.given, limits=replace(LIMITS, **seconds))
@@ -81,7 +89,9 @@ class Lane:
 
     def perform(self, stage: str) -> dict[str, Any]:
         """One stage, as the action plugin runs it."""
-        return Server(self.head.model, self.node, self.given, self.vault, self.ask, self.said.append).perform(stage)
+        return Server(self.head.model, self.node, self.given, self.vault, self.ask, self.said.append).perform(
+            stage
+        )
 
     def run(self, before: Mapping[str, Callable[[Lane], None]], stages: tuple[str, ...] = WAY) -> Run:
         """One run of the playbook for this server; ``before``: what happens right before a stage."""
@@ -94,8 +104,14 @@ class Lane:
         except RunFailure as failure:
             run.failure = failure
         run.seconds = time.monotonic() - begin
+        run.resets = len(self.events("reset"))
         run.state = self.state()
         self.runs.append(run)
+        what = run.failure.what if run.failure else run.state
+        with (self.folder.parent / "runs.log").open("a", encoding="utf-8") as log:
+            log.write(
+                f"{time.strftime('%T')} {self.node.name}, run {len(self.runs)}: {run.stage}, {run.seconds:.0f} s: {what}\n"
+            )
         return run
 
     def state(self) -> str:
@@ -161,7 +177,9 @@ class Rack:
             except BaseException as error:
                 wrong.append(error)
 
-        threads = [threading.Thread(target=one, args=(lane,), name=f"lane-{lane.node.name}") for lane in lanes]
+        threads = [
+            threading.Thread(target=one, args=(lane,), name=f"lane-{lane.node.name}") for lane in lanes
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

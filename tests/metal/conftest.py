@@ -34,20 +34,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def rehearsed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
+def rehearsed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rehearsed]:
     """Both runs of all servers that the selected tests ask for."""
     programs()  # over the machine's own network
     folder = tmp_path_factory.mktemp("metal")
-    asked = {item.callspec.params["name"] for item in request.session.items if "name" in getattr(getattr(item, "callspec", None), "params", {})}
-    workers = [name for name in (*CASES, *BESIDE) if name not in PAIR and (name in asked or name in BESIDE)]
+    asked = {
+        getattr(item, "callspec").params["name"] if hasattr(item, "callspec") else ""
+        for item in request.session.items
+        if "rehearsed" in getattr(item, "fixturenames", ())
+    }
+    wanted = asked | set(BESIDE if "" in asked else ())
+    workers = [name for name in (*CASES, "beside-1", "beside-2") if name not in PAIR and name in wanted | {"beside-1"}]
     own_machine.enter("10.40.0.0/16")
     model = site_of(folder / "site", workers, PAIR)
     head, rack = Head(model), None
     try:
         head.start()
-        boot = [str(one.address.ip) for node in model.nodes for one in node.interfaces if one.network == "oob" and one.address]
+        boot = [
+            str(one.address.ip)
+            for node in model.nodes
+            for one in node.interfaces
+            if one.network == "oob" and one.address
+        ]
         rack = Rack(head, folder, agents_certificate(folder / "agents.pem", boot))
-        lanes = [rack.lanes[name] for name in (*workers, *PAIR) if name in asked or name in BESIDE]
+        lanes = [rack.lanes[name] for name in (*workers, *PAIR) if name in wanted]
         rack.all(lambda lane: first_run(lane, CASES.get(lane.node.name)), lanes)
         rack.all(lambda lane: second_run(lane, CASES.get(lane.node.name)), lanes)
         yield Rehearsed(rack)
@@ -55,7 +67,7 @@ def rehearsed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         if rack:
             rack.close()
         head.stop()
-        keep_logs(Path(os.environ.get("RACKWRIGHT_METAL_LOGS") or folder / "logs"))
+        keep_logs(folder / "logs")
 
 
 def first_run(lane: Lane, case: Case | None) -> None:

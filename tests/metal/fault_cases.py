@@ -16,7 +16,6 @@ from rackwright.lab.bmc.hardware import hardware_of
 
 Act = Callable[[Lane], None]
 DISK = "/dev/nvme0n1"
-STRANGER = "b0:7b:25:99:99:01"
 
 
 def bmc(**faults: Mapping[str, Any]) -> tuple[Act, Act]:
@@ -69,7 +68,9 @@ def _swap_back(lane: Lane) -> None:
 
 def _three_gpus(lane: Lane) -> None:
     config = lane.bmc.config
-    lane.bmc.hardware = hardware_of({**config.hardware, "differences": {"gpus": 3}}, config.profile, config.service_tag)
+    lane.bmc.hardware = hardware_of(
+        {**config.hardware, "differences": {"gpus": 3}}, config.profile, config.service_tag
+    )
 
 
 def _four_gpus(lane: Lane) -> None:
@@ -96,6 +97,17 @@ def _started_by_hand(lane: Lane) -> None:
         lane.bmc.machine.reset(False)
 
 
+def _wrong_cable(lane: Lane) -> None:
+    """The cable of the boot port is in the server's first fast port."""
+    lane.host.behaviour.cable = next(one.mac for one in lane.node.interfaces if one.name == "ocp1")
+
+
+def _stuck_raid(lane: Lane) -> None:
+    """The job of its volume never ends, and nobody waits hours for it."""
+    lane.limits(clean=60)
+    lane.bmc.faults.set({"job_stuck": {"type": "RAIDConfiguration"}})
+
+
 def _old_disk(lane: Lane) -> None:
     """An operating system of before is on its disk, which stands first in the boot order, and one-time boot is ignored."""
     with lane.bmc.lock:
@@ -108,13 +120,14 @@ def _old_disk(lane: Lane) -> None:
 
 _fails = {
     "no suitable": "No suitable device was found for deployment using these hints {'serial': 's== S0'}",
-    "clean": "Error erasing block device: Failed to erase the metadata on the device(s): \"/dev/nvme0n1\": dd failed",
+    "clean": 'Error erasing block device: Failed to erase the metadata on the device(s): "/dev/nvme0n1": dd failed',
 }
 
 DIAGNOSED: tuple[Case, ...] = (
     Case("wrong-credentials", "wrong credentials", "claimed", ("none of 2 passwords of root works", "401"),
          *bmc(wrong_credentials={})),
-    Case("password-policy", "password refused", "claimed", ("too simple",), *bmc(password_policy_refuses={"reason": "too simple"})),
+    Case("password-policy", "password refused", "claimed", ("too simple",),
+         *bmc(password_policy_refuses={"reason": "too simple"})),
     Case("unreachable", "BMC unreachable", "claimed", ("no answer at",), *bmc(unreachable={})),
     Case("unreachable-later", "BMC unreachable", "enrolled", ("Unable to connect",), *bmc(unreachable={})),
     Case("another-server", "another server", "claimed", ("which the site calls beside-1 (rack",), _swap, _swap_back),
@@ -125,19 +138,19 @@ DIAGNOSED: tuple[Case, ...] = (
     Case("power-lies-on", "power state lies", "inspected", (), *bmc(power_state_lies={"report": "On"})),
     Case("power-lies-off", "power state lies", "inspected", (), *bmc(power_state_lies={"report": "Off"})),
     Case("boot-ignored", "no DHCP answer", "inspected", (), _old_disk, bmc()[1]),
-    Case("no-cable", "no DHCP answer", "inspected", ("Timeout reached while inspecting",), *host(cable="none")),
-    Case("wrong-nic", "wrong NIC cabled", "inspected", (STRANGER,), *host(cable=STRANGER)),
+    Case("no-cable", "no DHCP answer", "inspected", ("timeout reached while inspecting",), *host(cable="none")),
+    Case("wrong-nic", "wrong NIC cabled", "inspected", ("b8:3f:d2:40",), _wrong_cable, host()[1]),
     Case("http-refused", "HTTP refused", "inspected", ('" 403 ',), *refused("/pxelinux.cfg")),
-    Case("agent-hangs", "agent never calls back", "inspected", ("Timeout reached while inspecting",), *host(no_agent=True)),
+    Case("agent-hangs", "agent never calls back", "inspected", ("timeout reached while inspecting",), *host(no_agent=True)),
     Case("three-gpus", "", "inspected", ("4 x NVIDIA H100", "3 x NVIDIA H100", "blocking"), _three_gpus, _four_gpus),
-    Case("maintenance", "in maintenance", "inspected", ("a fan is being exchanged",), _held, _released),
+    Case("held", "in maintenance", "inspected", ("a fan is being exchanged",), _held, _released),
     Case("controller-busy", "lifecycle controller busy", "configured", ("RAC0", "in use"), *bmc(lifecycle_controller_busy={})),
     Case("bios-refused", "BIOS setting rejected", "configured", ("LogicalProc",),
          *bmc(bios_setting_rejected={"when": "request"})),
     Case("bios-job-fails", "BIOS setting rejected", "configured", ("not updated",), *bmc(bios_setting_rejected={})),
     Case("job-stuck", "job stuck", "configured", ("Running 10 %",), *bmc(job_stuck={})),
     Case("agent-gone", "agent never calls back", "configured", ("while cleaning",), *host(no_agent=True)),
-    Case("clean-fails", "cleaning failed", "configured", ("steps",),
+    Case("clean-fails", "cleaning failed", "configured", ("for cleaning",),
          *agent(fails={"get_clean_steps": ("CommandExecutionError", "the hardware manager has no steps")})),
     Case("checksum", "image checksum wrong", "deployed", ("failed to verify against checksum",), _spoil, _whole),
     Case("image-refused", "image not served", "deployed", ("403",), *refused("/images/")),
@@ -154,7 +167,13 @@ OVERCOME: tuple[Case, ...] = (
 )
 
 RAID: tuple[Case, ...] = (
-    Case("raid-stuck", "job stuck", "configured", ("Running 10 %",), *bmc(job_stuck={"type": "RAIDConfiguration"})),
+    Case(
+        "raid-stuck",
+        "job stuck",
+        "configured",
+        ("Running 10 %",),
+        *bmc(job_stuck={"type": "RAIDConfiguration"}),
+    ),
 )
 
 CASES = {case.name: case for case in (*DIAGNOSED, *OVERCOME, *RAID)}

@@ -21,7 +21,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-
 from rackwright.derive.model import SiteModel
 from rackwright.metal.ironic import Ironic, IronicError
 from rackwright.paths import cache_dir, checkout
@@ -118,7 +117,9 @@ class Head:
         self._prepare()
         bin_folder = programs()
         words = [f"--config-file={CONFIGURATION / name}.conf" for name in ("ironic", "secrets", "quicker")]
-        subprocess.run([bin_folder / "ironic-dbsync", *words, "create_schema"], check=True, capture_output=True)
+        subprocess.run(
+            [bin_folder / "ironic-dbsync", *words, "create_schema"], check=True, capture_output=True
+        )
         self.front.start()
         with LOG.open("wb") as log:
             self._process = subprocess.Popen([bin_folder / "ironic", *words], stdout=log, stderr=log)
@@ -212,7 +213,9 @@ class Front:
             server = ThreadingHTTPServer((address, port), handler)
             server.daemon_threads = True
             if handler is Api:
-                server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+                server.socket = context.wrap_socket(
+                    server.socket, server_side=True, do_handshake_on_connect=False
+                )
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
             self._servers.append(server)
 
@@ -244,7 +247,9 @@ class _Api(_Quiet):
 
     def _pass(self) -> None:
         data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+        headers = {
+            name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")
+        }
         headers |= {"X-Forwarded-Proto": "https", "Host": self.headers.get("Host", "")}
         ironic = http.client.HTTPConnection("127.0.0.1", 6385, timeout=300)
         try:
@@ -256,7 +261,9 @@ class _Api(_Quiet):
             return
         finally:
             ironic.close()
-        kept = {n: v for n, v in answer.getheaders() if n.lower() not in ("content-length", "connection", "date")}
+        kept = {
+            n: v for n, v in answer.getheaders() if n.lower() not in ("content-length", "connection", "date")
+        }
         self.send(answer.status, body, kept)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass  # noqa: N815
@@ -265,7 +272,7 @@ class _Api(_Quiet):
 class _Files(_Quiet):
     """Boot files and images, with a line for each request in nginx's format."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         path = urllib.parse.urlsplit(self.path).path
         status, data = 200, b""
         refused = self.owner.refuse.get(self.client_address[0])
@@ -279,12 +286,13 @@ class _Files(_Quiet):
                 status = 404
         if self.client_address[0] in self.owner.spoil and path.startswith("/images/"):
             data = b"damaged" + data[7:]
-        stamp, agent = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()), self.headers.get("User-Agent", "-")
+        stamp, agent = (
+            time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()),
+            self.headers.get("User-Agent", "-"),
+        )
         line = f'{self.client_address[0]} - - [{stamp}] "{self.command} {path} HTTP/1.1" {status} {len(data)} "-" "{agent}"'
         with ACCESS.open("a", encoding="utf-8") as log:
             log.write(line + "\n")
         self.send(status, data)
 
     do_HEAD = do_GET  # noqa: N815
-
-

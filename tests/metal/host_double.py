@@ -46,6 +46,7 @@ class Host:
         """``journal``: where dnsmasq's lines go; ``certificate``: the agents' own, with its key in the same file."""
         self.node, self.bmc, self.behaviour = node, bmc, Behaviour()
         self.scripts: list[str] = []
+        self.tokens: list[str] = []
         self.disk: dict[str, Any] = {}
         self._journal, self._certificate, self._authority = journal, certificate, authority
         self._port = next(one for one in node.interfaces if one.network == "oob")
@@ -93,7 +94,7 @@ class Host:
                 if parameters is not None:
                     if self.behaviour.no_agent:
                         return None
-                    agent = Agent(self, parameters, self._certificate, self._authority, self.behaviour.agent)
+                    agent = Agent(self, parameters, self._certificate, self._authority)
                     return agent.close
             elif device.startswith("disk:") and self.disk and self.behaviour.boots:
                 return OperatingSystem(str(self.node.address)).close
@@ -134,16 +135,19 @@ class Host:
         return {name: value for name, _, value in words}
 
     def _get(self, where: str) -> str | None:
-        """A file of the head's web server, asked for from the host's own address."""
+        status, data = self.fetch(where)
+        return data.decode(errors="replace") if status == 200 else None
+
+    def fetch(self, where: str) -> tuple[int, bytes]:
+        """Status and content of a file of the head's web server, asked for from the host's own address."""
         path = re.sub(r"^http://[^/]+", "", where)
-        head = http.client.HTTPConnection("10.40.3.11", 8090, timeout=10, source_address=(self.address, 0))
+        head = http.client.HTTPConnection("10.40.3.11", 8090, timeout=30, source_address=(self.address, 0))
         try:
             head.request("GET", path, headers={"User-Agent": "iPXE/1.21.1"})
             answer = head.getresponse()
-            text = answer.read().decode(errors="replace")
-            return text if answer.status == 200 else None
+            return answer.status, answer.read()
         except OSError:
-            return None
+            return 0, b""
         finally:
             head.close()
 

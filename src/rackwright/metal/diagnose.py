@@ -105,6 +105,12 @@ FAULTS: tuple[Fault, ...] = (
         "set bmc_factory to the password on the server's tag, or reset the iDRAC's user to it (F2 at its console)",
     ),
     _fault(
+        "password refused",
+        r"password does not meet|password .*polic(y|ies)",
+        "its BMC's policy for passwords doesn't take the one that was made for it: 20 letters, digits and -_.+",
+        "https://{bmc}/: iDRAC Settings, Users, Password policy: lower it",
+    ),
+    _fault(
         "another server",
         r"the server at \S+ is ",
         "the BMC at this address is another server's: cables or addresses are swapped, or the service tag is "
@@ -139,12 +145,13 @@ FAULTS: tuple[Fault, ...] = (
         "a job of the iDRAC doesn't come to its end",
         "https://{bmc}/: Maintenance, Job Queue: delete the job, else reset the iDRAC; then again",
         lambda problem: (
-            problem.stuck.kind == "limit" and _job(problem, r"(Running|Scheduled|Downloading|New)\b")
+            (problem.stuck.kind == "limit" or problem.stuck.state in ("clean failed", "service failed"))
+            and _job(problem, r"(Running|Scheduled|Downloading|New)\b")
         ),
     ),
     _fault(
         "BIOS setting rejected",
-        r"BIOS (apply configuration failed|settings? .*(not updated|failed|rejected))|did not take|"
+        r"BIOS (apply configuration failed|settings? .*(failed|rejected))|are not updated|did not take|"
         r"attributes? .*(not supported|invalid|read-?only|not in the list)|has no attribute|takes .*, not |"
         r"PropertyValueNotInList|SYS4\d\d",
         "the BIOS doesn't take a declared setting: it is of another firmware or model, or depends on another setting",
@@ -169,7 +176,7 @@ FAULTS: tuple[Fault, ...] = (
     _fault(
         "image not served",
         r"Error downloading image|ImageDownload|Validation of image href .* failed|Image .* could not be found|"
-        r"Failed to download image",
+        r"Failed to download image|Download of image|Received status code \d+ from",
         "the head doesn't serve the image, or the server's way to it is cut",
         "curl -I http://HEAD:8090/images/ from the oob network; ansible-playbook -i {site} playbooks/head.yml",
     ),
@@ -255,14 +262,14 @@ FAULTS: tuple[Fault, ...] = (
     ),
     _fault(
         "power refused",
-        r"cannot be powered on|power budget|PSU\d{3,4}",
+        r"cannot be powered on|power budget|PSU503",
         "the server has not enough power to start: a supply or its mains is missing, or the budget is set too low",
         "the power supplies in its iDRAC, https://{bmc}/: System, Power",
     ),
     _fault(
         "power state lies",
         r"Failed to set node power state|PowerStateFailure|power state .*(does not|doesn't|not) match|"
-        r"Failed to (power|get power)|it says power",
+        r"Failed to (power|get power)|it says power|already powered|PSU50[12]",
         "the server doesn't do what its BMC says it did: it stays on or off whatever is asked",
         "press its power button, or take its mains away for half a minute; then again",
         lambda problem: True,
@@ -361,7 +368,9 @@ def explain(problem: Problem, site: str) -> RunFailure:
     again = f"ansible-playbook -i {site} playbooks/provision.yml -e provision_servers={node.name}"
     after = f" after {stuck.seconds:.0f} s" if stuck.seconds else ""
     said = stuck.said or "it gives no reason"
-    evidence = [f"Ironic has it in '{stuck.state}'{after}: {_short(said)}"]
+    # Before it is enrolled, its BMC is asked by the head itself; the state is that module's word for the fault.
+    whose = f"its BMC, {stuck.state}" if stuck.stage == "claim" else f"Ironic has it in '{stuck.state}'"
+    evidence = [f"{whose}{after}: {_short(said)}"]
     evidence += [_short(line) for line in problem.seen.lines()]
     evidence += [f"before: {_short(line)}" for line in problem.seen.history[-2:] if line not in said]
     names = {"site": site, "name": node.name, "bmc": node.bmc.address, "stage": stuck.stage}

@@ -194,8 +194,8 @@ class Flow:
             if not reinstall:
                 was = f"it has {mark.get('image', 'an image that is not ours')}"
                 outcome.notes.append(
-                    f"needs reinstall: image, disk or first boot's settings are declared anew since ({was}); "
-                    "name the server in server_reinstall_confirm and run playbooks/reinstall.yml"
+                    "needs a reinstallation to take effect: image, disk or first boot's settings are declared anew since "
+                    f"({was}); name the server in server_reinstall_confirm and run playbooks/reinstall.yml"
                 )
                 return outcome
         if node["provision_state"] in TRANSIENT:  # check mode

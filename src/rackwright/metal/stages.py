@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -271,9 +272,11 @@ class Server:
         if stuck.kind in ("in use", "maintenance"):
             return Seen()
         seen = Seen()
-        macs = [port.mac for port in self.node.interfaces if port.kind == "physical"]
+        # What its other ports ask is a stranger's question: none of them is cabled to where servers boot from.
+        macs = [port.mac for port in self.node.interfaces if port.network == "oob"]
         addresses = [str(i.address.ip) for i in self.node.interfaces if i.network == "oob" and i.address]
         if stuck.stage != "claim":
+            entry = self._credentials().get(self.node.name) or Entry("root")
             since = int(stuck.seconds) + 1800
             found = self._try(
                 "rackwright_boot_evidence", {"macs": macs, "addresses": addresses, "seconds": since}
@@ -283,28 +286,42 @@ class Server:
                 dhcp=found.get("dhcp") or (),
                 tftp=found.get("tftp") or (),
                 http=found.get("http") or (),
-                strangers=self._strangers(found.get("strangers") or {}),
+                strangers=self._strangers(found.get("strangers") or {}, entry),
                 looked=bool(found.get("looked")),
             )
-            entry = self._credentials().get(self.node.name) or Entry("root")
-            arguments = {
-                "operation": "look",
-                "address": str(self.node.bmc.address),
-                "user": entry.user,
-                "password": entry.current,
-                "patience": 5,
-            }
-            looked = self._try("rackwright_bmc", arguments)
+            looked = self._try("rackwright_bmc", self._bmc("look", entry))
             failed = bool(looked.get("failed"))
             fault = str(looked.get("msg") or "") if failed else ""
             seen = replace(seen, bmc={} if failed else looked, bmc_fault=fault, history=self._history())
         return seen
 
-    def _strangers(self, lines: Mapping[str, str]) -> tuple[str, ...]:
-        """Lines about MACs that are no server's boot port and no BMC's."""
-        boots = {i.mac.lower() for node in self.model.nodes for i in node.interfaces if i.network == "oob"}
-        boots |= {node.bmc.mac.lower() for node in self.model.nodes}
-        return tuple(line for mac, line in lines.items() if mac.lower() not in boots)
+    def _strangers(self, lines: Mapping[str, str], entry: Entry) -> tuple[str, ...]:
+        """Lines about MACs that may be this server's: its other ports', those that its BMC tells of; where the BMC tells
+        nothing, those that the site doesn't have. What another server asks is that one's.
+        """
+        mine = {port.mac.lower() for port in self.node.interfaces if port.network != "oob"}
+        known = {port.mac.lower() for node in self.model.nodes for port in node.interfaces}
+        known |= {node.bmc.mac.lower() for node in self.model.nodes}
+        foreign = {mac.lower() for mac in lines} - known
+        if foreign:
+            told = self._try("rackwright_bmc", self._bmc("hardware", entry)).get("stated")
+            macs = (
+                set(re.findall(r"\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b", json.dumps(told).lower()))
+                if told
+                else foreign
+            )
+            mine |= foreign & macs
+        return tuple(line for mac, line in lines.items() if mac.lower() in mine)
+
+    def _bmc(self, operation: str, entry: Entry) -> dict[str, Any]:
+        """What the module is told to ask its BMC, in a few seconds."""
+        return {
+            "operation": operation,
+            "address": str(self.node.bmc.address),
+            "user": entry.user,
+            "password": entry.current,
+            "patience": 5,
+        }
 
     def _history(self) -> tuple[str, ...]:
         try:

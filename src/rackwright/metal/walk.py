@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rackwright.metal.ironic import Ironic
+from rackwright.metal.ironic import Ironic, IronicError
 
 TRANSIENT = frozenset(
     {
@@ -27,6 +27,8 @@ FAILED = frozenset(
         "unrescue failed", "service failed",
     }
 )  # fmt: skip
+
+REASON_LOOKS = 5
 
 LIMIT_OF = {
     "verifying": "enrol",
@@ -150,12 +152,22 @@ class Walker:
 
     def go(self, verb: str, goals: Sequence[str], stage: str, **more: Any) -> Mapping[str, Any]:
         """Ask for a transition and wait for its end. Stuck where it ends elsewhere than in ``goals``."""
-        self.api.provision(self.uuid, verb, **more)
+        try:
+            self.api.provision(self.uuid, verb, **more)
+        except IronicError as error:
+            # An answer that was lost has the client ask again, and Ironic is at it already.
+            if error.status not in (400, 409) or self.state(self.must(stage)) not in TRANSIENT:
+                raise
         self._sleep(min(0.2, self.limits.look))  # nothing ends at once: a look less
         node = self.settle(stage)
-        if self.state(node) not in goals:
-            raise Stuck("failed", stage, self.state(node), str(node.get("last_error") or ""))
-        return node
+        if self.state(node) in goals:
+            return node
+        for _ in range(REASON_LOOKS):  # Ironic writes the state first, and why a moment later
+            if node.get("last_error") or self.state(node) not in FAILED:
+                break
+            self._sleep(min(1.0, self.limits.look))
+            node = self.settle(stage)
+        raise Stuck("failed", stage, self.state(node), str(node.get("last_error") or ""))
 
     def awake(self, stage: str, node: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """The settled node, out of the maintenance that Ironic itself put it into.

@@ -43,6 +43,16 @@ CASES: list[tuple[str, tuple[Kind, str, str], dict[str, Any]]] = [
     ),
     ("wrong credentials", ("failed", "credentials", "none of 2 passwords of root works: GET …: 401: no"), {}),
     (
+        "password refused",
+        (
+            "failed",
+            "refused",
+            "PATCH /redfish/v1/AccountService/Accounts/2: 400: Unable to complete the operation because the password does "
+            "not meet the policy: too simple",
+        ),
+        {},
+    ),
+    (
         "another server",
         ("failed", "identity", "the server at 10.40.3.112 is YGC97T4, which the site calls r660-3"),
         {},
@@ -114,6 +124,24 @@ CASES: list[tuple[str, tuple[Kind, str, str], dict[str, Any]]] = [
         ),
         {},
     ),
+    (
+        "BIOS setting rejected",
+        (
+            "failed",
+            "clean failed",
+            "Redfish BIOS apply_configuration step failed. Attributes {'LogicalProc': 'Enabled'} are not updated.",
+        ),
+        {"bmc": {"jobs": ["JID_470 BIOSConfiguration: Failed 100 %: refused"]}},
+    ),
+    (
+        "job stuck",
+        (
+            "failed",
+            "clean failed",
+            "Redfish BIOS apply_configuration step failed. Attributes {'LogicalProc': 'Enabled'} are not updated.",
+        ),
+        {"bmc": {"jobs": ["JID_470 BIOSConfiguration: Running 10 %: Job in progress."]}},
+    ),
     ("BIOS setting rejected", ("differs", "configure", "the BIOS did not take: LogicalProc is Disabled"), {}),
     (
         "image checksum wrong",
@@ -142,6 +170,11 @@ CASES: list[tuple[str, tuple[Kind, str, str], dict[str, Any]]] = [
             "deploy failed",
             "Error writing image to device: Writing image failed: No space left on device",
         ),
+        {},
+    ),
+    (
+        "image not served",
+        ("failed", "deploy failed", "Download of image debian-13.raw failed: Received status code 403 from http://h/"),
         {},
     ),
     (

@@ -12,7 +12,7 @@ from rackwright.derive.model import SiteModel
 from rackwright.metal.configdrive import configdrive
 from rackwright.metal.declared import Account, Image, Options, declare, deployment
 from rackwright.metal.flow import Flow
-from rackwright.metal.ironic import Ironic
+from rackwright.metal.ironic import Ironic, IronicError
 from rackwright.metal.settings import Settings
 from rackwright.metal.walk import IN_USE, TRANSIENT, Limits, Stuck, Walker
 from rackwright.paths import checkout
@@ -139,7 +139,7 @@ def test_another_image_needs_a_reinstallation_that_is_confirmed(bench: Bench) ->
     bench.api.asked.clear()
     other = deployment(replace(IMAGE, sha256="b" * 64), OPTIONS, SETTINGS, bench.drive["user_data"])
     outcome = bench.flow().deployed(other, bench.drive)
-    assert not outcome.changed and "needs reinstall" in outcome.notes[0] and bench.api.asked == []
+    assert not outcome.changed and "needs a reinstallation" in outcome.notes[0] and bench.api.asked == []
     assert bench.flow().deployed(other, bench.drive, reinstall=True).changed
     assert "rebuild" in bench.api.asked
     assert not bench.flow().deployed(other, bench.drive).notes
@@ -150,7 +150,7 @@ def test_cut_off_between_the_mark_and_the_request_counts_as_not_installed(bench:
     other = deployment(replace(IMAGE, sha256="b" * 64), OPTIONS, SETTINGS, bench.drive["user_data"])
     mark = {**other["rackwright"], "after": bench.state["provision_updated_at"]}
     bench.state["instance_info"] = {**other, "rackwright": mark}
-    assert "needs reinstall" in bench.flow().deployed(other, bench.drive).notes[0]
+    assert "needs a reinstallation" in bench.flow().deployed(other, bench.drive).notes[0]
 
 
 def test_reinstalled_needs_its_name_and_goes_on_where_it_was_cut_off(bench: Bench) -> None:
@@ -278,3 +278,34 @@ def test_power_is_switched_only_where_it_isn_t_so_already(bench: Bench) -> None:
     assert bench.flow().deployed(bench.target, bench.drive).changes == ["switch on"]
     bench.flow().power("cycle")
     assert bench.api.asked == ["soft power off", "power on", "power off", "power on"]
+
+
+def test_a_request_whose_answer_was_lost_counts_when_ironic_is_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(MODEL)
+    bench.flow().enrolled()
+    asked = bench.api.provision
+
+    def lost(ident: str, verb: str, **more: Any) -> None:
+        asked(ident, verb, **more)
+        raise IronicError(409, "Node x is locked by host e", "PUT /v1/nodes/x/states/provision")
+
+    monkeypatch.setattr(bench.api, "provision", lost)
+    assert bench.flow().inspected().changed
+    monkeypatch.setattr(bench.api, "node", lambda ident, fields=(): {"provision_state": "manageable"})
+    with pytest.raises(IronicError, match="locked"):
+        bench.flow().walker.go("inspect", ("manageable",), "inspect")
+
+
+def test_a_reason_that_comes_after_the_state_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(MODEL)
+    bench.flow().enrolled()
+    words = ["", "", "timeout reached while inspecting the node"]
+
+    def look(ident: str, fields: Any = ()) -> dict[str, Any]:
+        return {"provision_state": "inspect failed", "last_error": words.pop(0)}
+
+    monkeypatch.setattr(bench.api, "provision", lambda *more, **others: None)
+    monkeypatch.setattr(bench.api, "node", look)
+    with pytest.raises(Stuck) as caught:
+        bench.flow().walker.go("inspect", ("manageable",), "inspect")
+    assert caught.value.said == "timeout reached while inspecting the node" and not words
