@@ -122,7 +122,8 @@ class Head:
         )
         self.front.start()
         with LOG.open("wb") as log:
-            self._process = subprocess.Popen([bin_folder / "ironic", *words], stdout=log, stderr=log)
+            command = ["setpriv", "--pdeathsig", "KILL", "--", str(bin_folder / "ironic"), *words]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
         until = time.monotonic() + 60
         while True:
             try:

@@ -60,6 +60,9 @@ def test_what_changed_of_the_first_boot_waits_for_a_reinstallation(rehearsed: Re
     (note,) = run.done["deployed"]["notes"]
     assert "needs a reinstallation to take effect" in note and "playbooks/reinstall.yml" in note
     assert not run.changed and lane.host.disk == before
+    unnamed = lane.run({}, ("reinstalled",))
+    assert unnamed.failure is not None and "(not named)" in unnamed.failure.what
+    assert '{"server_reinstall_confirm": ["beside-2"]}' in unnamed.failure.next_command
     lane.given = replace(lane.given, reinstall_confirm=("beside-2",), reinstall_wipe="metadata")
     words = "Error erasing block device: Failed to erase the metadata on the device(s): /dev/nvme0n1: Input/output error"
     fails = {"erase_devices_metadata": ("BlockDeviceEraseError", words)}

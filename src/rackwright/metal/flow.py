@@ -210,6 +210,7 @@ class Flow:
         walker = self.walker
         if node["provision_state"] not in ("active", "available", "deploy failed"):
             node = walker.manageable("deploy")
+        walker.abandon("deploy", node)
         if node["provision_state"] == "manageable":
             node = walker.go("provide", ("available",), "deploy")
         # ``after`` tells a run that was cut off whether the request below was still made: see ``_mark``.

@@ -198,11 +198,22 @@ class Walker:
                 return node
             if state in IN_USE and not confirmed:
                 raise Stuck("in use", stage, state, "an operating system is on it")
+            self.abandon(stage, node)
             if state in ("enroll", "available", "inspect failed", "clean failed", "adopt failed"):
                 node = self.awake(stage, self.go("manage", ("manageable",), stage))
             else:  # active, error, deploy failed, rescue, service failed: give up what is on it
                 node = self.go("deleted", ("available",), stage)
         raise Stuck("failed", stage, self.state(node), str(node.get("last_error") or ""))
+
+    def abandon(self, stage: str, node: Mapping[str, Any]) -> None:
+        """Switch off what a failure left running, so that the next step starts an agent of its own.
+
+        Ironic forgets the agent's token with a failure, and yet takes it for alive for five minutes more
+        (``[deploy] fast_track_timeout``): what it then asks of it never comes.
+        """
+        left = self.state(node) in ("inspect failed", "clean failed", "deploy failed")
+        if left and node.get("power_state") not in (None, "power off") and not self.check:
+            self.power("power off", stage)
 
     def forget(self) -> None:
         """Take the node out of Ironic, whatever state it is in; the server itself isn't touched."""

@@ -174,7 +174,11 @@ CASES: list[tuple[str, tuple[Kind, str, str], dict[str, Any]]] = [
     ),
     (
         "image not served",
-        ("failed", "deploy failed", "Download of image debian-13.raw failed: Received status code 403 from http://h/"),
+        (
+            "failed",
+            "deploy failed",
+            "Download of image debian-13.raw failed: Received status code 403 from http://h/",
+        ),
         {},
     ),
     (

@@ -280,8 +280,9 @@ def test_power_is_switched_only_where_it_isn_t_so_already(bench: Bench) -> None:
     assert bench.api.asked == ["soft power off", "power on", "power off", "power on"]
 
 
-def test_a_request_whose_answer_was_lost_counts_when_ironic_is_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(MODEL)
+def test_a_request_whose_answer_was_lost_counts_when_ironic_is_at_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.flow().enrolled()
     asked = bench.api.provision
 
@@ -296,8 +297,9 @@ def test_a_request_whose_answer_was_lost_counts_when_ironic_is_at_it(monkeypatch
         bench.flow().walker.go("inspect", ("manageable",), "inspect")
 
 
-def test_a_reason_that_comes_after_the_state_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(MODEL)
+def test_a_reason_that_comes_after_the_state_is_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.flow().enrolled()
     words = ["", "", "timeout reached while inspecting the node"]
 
