@@ -10,7 +10,7 @@ import own_machine
 import pytest
 from certs import agents_certificate
 from chain import Case, Lane, Rack
-from fault_cases import BESIDE, CASES
+from fault_cases import BESIDE, CASES, PLAYED
 from head_double import Head, programs
 from metal_site import site_of
 
@@ -41,12 +41,16 @@ def rehearsed(
     programs()  # over the machine's own network
     folder = tmp_path_factory.mktemp("metal")
     asked = {
-        getattr(item, "callspec").params["name"] if hasattr(item, "callspec") else ""
+        item.callspec.params["name"] if hasattr(item, "callspec") else ""
         for item in request.session.items
         if "rehearsed" in getattr(item, "fixturenames", ())
     }
-    wanted = asked | set(BESIDE if "" in asked else ())
-    workers = [name for name in (*CASES, "beside-1", "beside-2") if name not in PAIR and name in wanted | {"beside-1"}]
+    wanted = asked | set((*BESIDE, *PLAYED) if "" in asked else ())
+    workers = [
+        name
+        for name in (*CASES, "beside-1", "beside-2", *PLAYED)
+        if name not in PAIR and name in wanted | {"beside-1"}
+    ]
     own_machine.enter("10.40.0.0/16")
     model = site_of(folder / "site", workers, PAIR)
     head, rack = Head(model), None
@@ -59,7 +63,7 @@ def rehearsed(
             if one.network == "oob" and one.address
         ]
         rack = Rack(head, folder, agents_certificate(folder / "agents.pem", boot))
-        lanes = [rack.lanes[name] for name in (*workers, *PAIR) if name in wanted]
+        lanes = [rack.lanes[name] for name in (*workers, *PAIR) if name in wanted - set(PLAYED)]
         rack.all(lambda lane: first_run(lane, CASES.get(lane.node.name)), lanes)
         rack.all(lambda lane: second_run(lane, CASES.get(lane.node.name)), lanes)
         yield Rehearsed(rack)

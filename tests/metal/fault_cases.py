@@ -104,7 +104,7 @@ def _wrong_cable(lane: Lane) -> None:
 
 def _stuck_raid(lane: Lane) -> None:
     """The job of its volume never ends, and nobody waits hours for it."""
-    lane.limits(clean=60)
+    lane.limits(clean=30)
     lane.bmc.faults.set({"job_stuck": {"type": "RAIDConfiguration"}})
 
 
@@ -178,3 +178,5 @@ RAID: tuple[Case, ...] = (
 
 CASES = {case.name: case for case in (*DIAGNOSED, *OVERCOME, *RAID)}
 BESIDE = ("beside-1", "beside-2", "raid-beside")
+PLAYED = ("played-badly", "played-well")
+"""Left for ansible-playbook."""
