@@ -84,7 +84,7 @@ class Lane:
     def ask(self, name: str, arguments: dict[str, Any]) -> Mapping[str, Any]:
         """A module on the head; a BMC that doesn't answer is asked again for a shorter time than on site."""
         if name == "rackwright_bmc":
-            arguments = {**arguments, "patience": min(int(arguments.get("patience", 60)), 12)}
+            arguments = {**arguments, "patience": min(int(arguments.get("patience", 60)), 30)}
         return module(name, arguments)
 
     def perform(self, stage: str) -> dict[str, Any]:

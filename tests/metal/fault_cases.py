@@ -162,7 +162,7 @@ DIAGNOSED: tuple[Case, ...] = (
 )  # fmt: skip
 
 OVERCOME: tuple[Case, ...] = (
-    Case("slow", "", "claimed", (), *bmc(slow={"seconds": 0.2}, busy_503={"count": 3, "retry_after": 1})),
+    Case("slow", "", "claimed", (), *bmc(slow={"seconds": 0.2}, busy_503={"count": 2, "retry_after": 1})),
     Case("busy-later", "", "enrolled", (), *bmc(busy_503={"count": 2, "retry_after": 1})),
 )
 

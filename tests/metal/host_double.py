@@ -8,6 +8,7 @@ dnsmasq's words, for the module that looks for evidence. From a disk that was wr
 from __future__ import annotations
 
 import http.client
+import logging
 import re
 import socket
 import threading
@@ -24,6 +25,9 @@ from rackwright.derive.model import Node
 from rackwright.lab.bmc.bmc import Bmc
 
 LOOK = 0.25
+logging.getLogger("paramiko").setLevel(
+    logging.CRITICAL
+)  # who only asks for a key ends the connection in its middle
 NETBOOT = re.compile(r"^kernel (?:--timeout \d+ )?(\S+) (.*?)(?: \|\| .*)?$", re.M)
 
 

@@ -195,6 +195,7 @@ class Walker:
         for _ in range(6):  # the longest way has four steps
             state = self.state(node)
             if state == "manageable" or self.check:
+                self.abandon(stage, node)
                 return node
             if state in IN_USE and not confirmed:
                 raise Stuck("in use", stage, state, "an operating system is on it")
@@ -208,12 +209,23 @@ class Walker:
     def abandon(self, stage: str, node: Mapping[str, Any]) -> None:
         """Switch off what a failure left running, so that the next step starts an agent of its own.
 
-        Ironic forgets the agent's token with a failure, and yet takes it for alive for five minutes more
-        (``[deploy] fast_track_timeout``): what it then asks of it never comes.
+        Ironic forgets an agent's address and token with a failure, and yet takes it for alive for five minutes more
+        (``[deploy] fast_track_timeout``): what it then waits for never comes.
         """
-        left = self.state(node) in ("inspect failed", "clean failed", "deploy failed")
-        if left and node.get("power_state") not in (None, "power off") and not self.check:
+        state = self.state(node)
+        if self.check or node.get("power_state") in (None, "power off"):
+            return
+        failed = state in ("inspect failed", "clean failed", "deploy failed")
+        # A step of the BIOS that fails is followed by "cleaning complete" (seen with release 29).
+        if failed or (state in ("manageable", "available") and self._orphaned()):
             self.power("power off", stage)
+
+    def _orphaned(self) -> bool:
+        """Whether an agent was heard of since the last inspection, and Ironic doesn't know any more where it is."""
+        node = self.api.node(self.uuid, ("driver_internal_info", "inspection_finished_at")) or {}
+        known = node.get("driver_internal_info") or {}
+        heard = str(known.get("agent_last_heartbeat") or "")[:19]
+        return not known.get("agent_url") and heard > str(node.get("inspection_finished_at") or "")[:19]
 
     def forget(self) -> None:
         """Take the node out of Ironic, whatever state it is in; the server itself isn't touched."""

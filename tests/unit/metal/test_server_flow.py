@@ -311,3 +311,41 @@ def test_a_reason_that_comes_after_the_state_is_waited_for(
     with pytest.raises(Stuck) as caught:
         bench.flow().walker.go("inspect", ("manageable",), "inspect")
     assert caught.value.said == "timeout reached while inspecting the node" and not words
+
+
+@pytest.mark.parametrize(
+    ("state", "known", "off"),
+    [
+        ("clean failed", {}, True),
+        ("manageable", {"agent_last_heartbeat": "2026-11-24T02:46:30.100000"}, True),
+        (
+            "manageable",
+            {"agent_last_heartbeat": "2026-11-24T02:46:30.100000", "agent_url": "https://10.40.3.12:9999"},
+            False,
+        ),
+        (
+            "manageable",
+            {"agent_last_heartbeat": "2026-11-24T02:40:00.100000"},
+            False,
+        ),  # before its inspection
+        ("manageable", {}, False),
+    ],
+)
+def test_what_a_failure_left_running_is_switched_off(
+    bench: Bench, state: str, known: dict[str, str], off: bool
+) -> None:
+    bench.flow().enrolled()
+    node = bench.api.known[declare_uuid(bench)]
+    node |= {
+        "provision_state": state, "power_state": "power on", "driver_internal_info": known,
+        "inspection_finished_at": "2026-11-24T02:45:00+00:00",
+    }  # fmt: skip
+    bench.api.asked.clear()
+    bench.flow().walker.manageable("configure")
+    assert ("power off" in bench.api.asked) is off
+
+
+def declare_uuid(bench: Bench) -> str:
+    """The only node that there is."""
+    (uuid,) = bench.api.known
+    return str(uuid)
