@@ -38,8 +38,7 @@ IMAGES = [
 
 @dataclass
 class Run:
-    """What came of one run: stage → what was done; where it failed; how long it took; its BMC's resets
-    so far."""
+    """What came of one run: stage → what was done; where it failed; how long it took; its BMC's resets so far."""
 
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
     failure: RunFailure | None = None

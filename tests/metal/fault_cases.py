@@ -15,7 +15,7 @@ from chain import Case, Lane
 from rackwright.lab.bmc.hardware import hardware_of
 
 Act = Callable[[Lane], None]
-DISK = "/dev/nvme0n1"
+NO_DISK = "No suitable device was found for deployment using these hints {'serial': 's== S0'}"
 
 
 def bmc(**faults: Mapping[str, Any]) -> tuple[Act, Act]:
@@ -118,11 +118,6 @@ def _old_disk(lane: Lane) -> None:
     lane.bmc.faults.set({"boot_override_ignored": {}})
 
 
-_fails = {
-    "no suitable": "No suitable device was found for deployment using these hints {'serial': 's== S0'}",
-    "clean": 'Error erasing block device: Failed to erase the metadata on the device(s): "/dev/nvme0n1": dd failed',
-}
-
 DIAGNOSED: tuple[Case, ...] = (
     Case("wrong-credentials", "wrong credentials", "claimed", ("none of 2 passwords of root works", "401"),
          *bmc(wrong_credentials={})),
@@ -144,7 +139,8 @@ DIAGNOSED: tuple[Case, ...] = (
     Case("agent-hangs", "agent never calls back", "inspected", ("timeout reached while inspecting",), *host(no_agent=True)),
     Case("three-gpus", "", "inspected", ("4 x NVIDIA H100", "3 x NVIDIA H100", "blocking"), _three_gpus, _four_gpus),
     Case("held", "in maintenance", "inspected", ("a fan is being exchanged",), _held, _released),
-    Case("controller-busy", "lifecycle controller busy", "configured", ("503", "Lifecycle Controller is in use"), *bmc(lifecycle_controller_busy={})),
+    Case("controller-busy", "lifecycle controller busy", "configured", ("503", "Lifecycle Controller is in use"),
+         *bmc(lifecycle_controller_busy={})),
     Case("bios-refused", "BIOS setting rejected", "configured", ("400", "SysProfile"),
          *bmc(bios_setting_rejected={"when": "request"})),
     Case("bios-job-fails", "BIOS setting rejected", "configured", ("not updated",), *bmc(bios_setting_rejected={})),
@@ -156,7 +152,7 @@ DIAGNOSED: tuple[Case, ...] = (
     Case("image-refused", "image not served", "deployed", ("403",), *refused("/images/")),
     Case("disk-small", "disk too small", "deployed", ("No space left on device",), *agent(disk_bytes=100_000)),
     Case("disk-missing", "disk too small", "deployed", ("No suitable device was found",),
-         *agent(fails={"write_image": ("DeviceNotFound", _fails["no suitable"])})),
+         *agent(fails={"write_image": ("DeviceNotFound", NO_DISK)})),
     Case("agent-silent", "agent never calls back", "deployed", ("callback",), *agent(dies_in="write_image")),
     Case("no-system", "no operating system answers", "deployed", ("no ssh at",), host(boots=False)[0], _started_by_hand),
 )  # fmt: skip
