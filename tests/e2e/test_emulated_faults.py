@@ -1,7 +1,9 @@
 """Faults between a bare server and the head: what a person is told of each, and that the run goes on when it is mended.
 
 One emulated machine takes all of them one after the other, each from where the one before left it; at the end it has
-its operating system. What goes wrong in a BMC is tests/metal's. ``pytest -m emulated tests/e2e`` takes half an hour and more, so ``scripts/test`` leaves it out.
+its operating system. What goes wrong in a BMC is tests/metal's.
+
+``pytest -m emulated tests/e2e`` takes half an hour and more, so ``scripts/test`` leaves it out.
 """
 
 from __future__ import annotations
