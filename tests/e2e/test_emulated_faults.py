@@ -14,9 +14,10 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import Lab, Play
 
 from rackwright.lab.spec import from_site
+
+from .conftest import Lab, Play
 
 pytestmark = pytest.mark.emulated
 SITE, NAME, HEAD, BARE = "inventories/minimal", "btfaults", "r660-1", "r760xa-1"

@@ -29,3 +29,4 @@ def test_a_pod_gets_a_gpu_and_one_that_asks_for_too_many_waits(site: SiteModel) 
         wait(space, "greedy", "condition=PodScheduled=false", 30)
         said = kubectl(f"-n {space} get pod greedy -o jsonpath='{{.status.conditions[0].message}}'")
         assert "Insufficient nvidia.com/gpu" in said
+        kubectl(f"-n {space} delete pod --all --now")  # the next scenario wants the GPUs

@@ -64,7 +64,9 @@ def plan(lab: LabSpec, have: Mapping[str, Device]) -> list[str]:
 
     if lab.fabric is not None:
         for switch in lab.fabric.switches:
-            add = f"link add {switch} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
+            # No address is learned from LACP's own frames: an idle member of a bond sends them with the bond's address,
+            # and what is for the bond would be sent to the member that doesn't take it.
+            add = f"link add {switch} type bridge stp_state 0 forward_delay 0 mcast_snooping 0 no_linklocal_learn 1"
             device(switch, add, lab.fabric.mtu)
         for one, near, far, other in peer_links(lab.fabric):
             pair(near, far, lab.fabric.mtu, one, other)
