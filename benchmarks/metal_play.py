@@ -26,9 +26,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from metal import PORT, Agents, ironic, peak, report, spent
 from sites import in_ranges
 
+from metal import PORT, Agents, ironic, peak, report, spent
 from rackwright.derive.model import SiteModel
 from rackwright.site import load_site
 

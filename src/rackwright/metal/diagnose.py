@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from rackwright.derive.model import Node
 from rackwright.errors import RunFailure
-from rackwright.metal.walk import Stuck
+from rackwright.metal.walk import NOT_TAKEN, Stuck
 
 LONGEST = 600
 
@@ -63,6 +63,11 @@ class Problem:
         return bool(
             re.search(r"callback|call-back|while inspecting|clean wait|inspect wait|while cleaning", text)
         )
+
+    @property
+    def not_taken(self) -> bool:
+        """Whether its settings were applied as far as Ironic knows, and are not in force."""
+        return self.stuck.kind == "differs" and NOT_TAKEN in self.stuck.said
 
 
 @dataclass(frozen=True)
@@ -145,8 +150,12 @@ FAULTS: tuple[Fault, ...] = (
         "a job of the iDRAC doesn't come to its end",
         "https://{bmc}/: Maintenance, Job Queue: delete the job, else reset the iDRAC; then again",
         lambda problem: (
-            (problem.stuck.kind == "limit" or problem.stuck.state in ("clean failed", "service failed"))
-            and _job(problem, r"(Running|Scheduled|Downloading|New)\b")
+            _job(problem, rf"{'BIOS.*: ' if problem.not_taken else ''}(Running|Scheduled|Downloading|New)\b")
+            and (
+                problem.stuck.kind == "limit"
+                or problem.stuck.state in ("clean failed", "service failed")
+                or problem.not_taken
+            )
         ),
     ),
     _fault(

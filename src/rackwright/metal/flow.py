@@ -12,7 +12,7 @@ from typing import Any
 
 from rackwright.metal.declared import Declared, node_patch
 from rackwright.metal.settings import Settings, compare_bios
-from rackwright.metal.walk import FAILED, IN_USE, TRANSIENT, Outcome, Stuck, Walker
+from rackwright.metal.walk import FAILED, IN_USE, NOT_TAKEN, TRANSIENT, Outcome, Stuck, Walker
 
 ERASE = {
     "metadata": ({"interface": "deploy", "step": "erase_devices_metadata"},),
@@ -166,7 +166,7 @@ class Flow:
         left = compare_bios(settings.bios, self.api.bios(self.wanted.uuid), registry)
         if left.changes:
             words = [f"{one.attribute} is {one.current}, not {one.declared}" for one in left.changes]
-            raise Stuck("differs", "configure", "manageable", "the BIOS did not take: " + "; ".join(words))
+            raise Stuck("differs", "configure", "manageable", f"{NOT_TAKEN}: " + "; ".join(words))
         return outcome
 
     # --- its operating system

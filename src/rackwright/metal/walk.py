@@ -263,3 +263,5 @@ class Walker:
 
 
 OURS = "rackwright"
+NOT_TAKEN = "the BIOS did not take"
+"""How a comparison begins that found a setting as it was before, though nothing failed."""

@@ -143,6 +143,28 @@ CASES: list[tuple[str, tuple[Kind, str, str], dict[str, Any]]] = [
         {"bmc": {"jobs": ["JID_470 BIOSConfiguration: Running 10 %: Job in progress."]}},
     ),
     ("BIOS setting rejected", ("differs", "configure", "the BIOS did not take: LogicalProc is Disabled"), {}),
+    (  # Ironic follows a failed step of the BIOS by "cleaning complete", now and then before the flow has looked
+        "job stuck",
+        ("differs", "manageable", "the BIOS did not take: LogicalProc is Disabled, not Enabled"),
+        {"bmc": {"jobs": ["JID_470 BIOSConfiguration: Running 10 %: Job in progress."]}},
+    ),
+    (
+        "BIOS setting rejected",
+        ("differs", "manageable", "the BIOS did not take: LogicalProc is Disabled, not Enabled"),
+        {
+            "bmc": {
+                "jobs": [
+                    "JID_471 RAIDConfiguration: Running 10 %: x",
+                    "JID_470 BIOSConfiguration: Failed 100 %: no",
+                ]
+            }
+        },
+    ),
+    (
+        "BIOS setting rejected",
+        ("differs", "manageable", "LogicalProc takes Enabled, Disabled, not Yes"),
+        {"bmc": {"jobs": ["JID_470 BIOSConfiguration: Running 10 %: Job in progress."]}},
+    ),
     (
         "image checksum wrong",
         (
