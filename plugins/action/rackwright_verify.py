@@ -47,7 +47,7 @@ def scratch() -> Path:
 
 
 class ActionModule(ActionBase):
-    """``rackwright_verify: {stage: nodes|cluster|judge, output: PATH, layers: […]}``."""
+    """``rackwright_verify: {stage: nodes|cluster|judge, output: PATH, layers: […], patience: FACTOR}``."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
@@ -62,6 +62,7 @@ class ActionModule(ActionBase):
                 "stage": {"type": "str", "required": True, "choices": ["nodes", "cluster", "judge"]},
                 "output": {"type": "str", "default": ""},
                 "layers": {"type": "list", "elements": "str", "default": []},
+                "patience": {"type": "float", "default": 1.0},
             }
         )
         try:
@@ -71,10 +72,10 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from None
         if args["stage"] == "judge":
             return self._judge(model, checks, args["output"], variables)
-        return self._collect(model, checks, args["stage"], variables)
+        return self._collect(model, checks, args["stage"], variables, args["patience"])
 
     def _collect(
-        self, model: SiteModel, checks: list[Check], stage: str, variables: dict[str, Any]
+        self, model: SiteModel, checks: list[Check], stage: str, variables: dict[str, Any], patience: float
     ) -> dict[str, Any]:
         host = str(variables["inventory_hostname"])
         place = host
@@ -83,7 +84,7 @@ class ActionModule(ActionBase):
             alive = [node.name for node in model.control_planes if (scratch() / f"{node.name}.json").exists()]
             if host not in alive[:1]:
                 return {"changed": False, "skipped": True, "skip_reason": "another control plane is asked"}
-        commands = checking.commands_for(checks, place)
+        commands = checking.commands_for(checks, place, patience)
         if not commands:
             return {"changed": False, "commands": 0}
         begin = time.monotonic()

@@ -8,8 +8,9 @@ with recorded evidence, good and bad.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 Layer = Literal[
@@ -36,6 +37,8 @@ CLUSTER = "cluster"
 """The place of questions to the cluster: asked on the first control plane that answers."""
 
 KUBECTL = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--request-timeout=20s")
+LIMIT = re.compile(r"^(--(?:request-|command-|dial-)?timeout=)(\d+)s$")
+"""A command's own limit of time, in whole seconds."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,19 @@ class Command:
     stdin: str = ""
     each: tuple[str, ...] = ()
     alters: bool = False
+
+    def patient(self, factor: float) -> Command:
+        """The same with ``factor`` times as long for it, its own limits (``--timeout=45s``) included."""
+
+        def longer(word: str) -> str:
+            return LIMIT.sub(lambda found: f"{found[1]}{int(found[2]) * factor:.0f}s", word)
+
+        return replace(
+            self,
+            argv=tuple(map(longer, self.argv)),
+            each=tuple(map(longer, self.each)),
+            timeout=self.timeout * factor,
+        )
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from rackwright.errors import UsageError
 SIDE_BY_SIDE = 6
 
 
-def commands_for(checks: Iterable[Check], place: str) -> list[dict[str, Any]]:
+def commands_for(checks: Iterable[Check], place: str, patience: float = 1.0) -> list[dict[str, Any]]:
     """The commands that all checks want run at a place, each once, as arguments of the module
-    rackwright_probe.
+    rackwright_probe. ``patience``: a factor on all their limits of time.
     """
     wanted: dict[str, Command] = {}
     for check in checks:
@@ -38,7 +38,8 @@ def commands_for(checks: Iterable[Check], place: str) -> list[dict[str, Any]]:
                 known = wanted.setdefault(need.what.key, need.what)
                 if known != need.what:
                     raise ValueError(f"two checks want different commands under '{place}/{need.what.key}'")
-    return [{**asdict(c), "argv": list(c.argv), "each": list(c.each)} for c in wanted.values()]
+    patient = [command.patient(patience) for command in wanted.values()]
+    return [{**asdict(c), "argv": list(c.argv), "each": list(c.each)} for c in patient]
 
 
 def within(checks: Iterable[Check], places: frozenset[str]) -> list[Check]:

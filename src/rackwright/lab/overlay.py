@@ -122,11 +122,21 @@ def provisioning(
         # An emulated clock may be late on a busy machine, which the kernel takes for a broken one and stops.
         "ironic_kernel_params": "nofb nomodeset no_timer_check",
         "ironic_lldp_timeout": 1,  # no switch tells of itself here, and the agent would listen thrice
-        # An emulated processor takes minutes to load a server that a real one loads in seconds.
+        # An emulated processor takes minutes for what a real one does in seconds.
         "triton_start_seconds": 900,
         "triton_probe_seconds": 60,
         "triton_probe_limit": 50,
         "triton_limit": 1800,
+        "kubernetes_patience": 400,
+        "kubernetes_start_limit": 1200,
+        "kubernetes_kubeadm_limit": 1800,
+        "pod_network_limit": 1800,
+        "gpu_operator_limit": 1800,
+        "storage_class_limit": 900,
+        "metrics_server_limit": 900,
+        "metrics_server_resolution": "60s",
+        "metrics_server_kubelet_timeout": "45s",
+        "verify_patience": 5,
     }
 
 

@@ -78,6 +78,19 @@ def test_each_place_is_asked_each_question_once(reference: SiteModel) -> None:
         assert len(keys) == len(set(keys)) > 5
 
 
+def test_with_patience_every_limit_is_longer_also_those_that_commands_keep_themselves(
+    reference: SiteModel,
+) -> None:
+    checks = all_checks(reference)
+    usual, patient = ({c["key"]: c for c in commands_for(checks, CLUSTER, factor)} for factor in (1.0, 4.0))
+    assert usual.keys() == patient.keys()
+    assert all(patient[key]["timeout"] == 4 * usual[key]["timeout"] for key in usual)
+    assert "--timeout=45s" in usual["probe-written"]["argv"]
+    assert "--timeout=180s" in patient["probe-written"]["argv"]
+    assert "--request-timeout=20s" in usual["nvidia-smi"]["argv"]
+    assert "--request-timeout=80s" in patient["nvidia-smi"]["argv"]
+
+
 def test_only_the_probe_of_the_cluster_alters_anything(reference: SiteModel) -> None:
     checks = all_checks(reference)
     for node in reference.nodes:
