@@ -17,6 +17,8 @@ from rackwright.mirror.step import Step, StepContext, sha256_file
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 #: The step that fetches Ubuntu's public keys, out of Debian's archive: so they are vouched for, too.
 UBUNTU_KEYS = "debian-ubuntu-keys"
+#: Before a package's name: the packages that its candidate depends on, such as the kernel of the day of linux-image-amd64.
+NEEDS_OF = "needs-of:"
 UBUNTU = "http://archive.ubuntu.com/ubuntu"
 
 
@@ -90,6 +92,29 @@ def deb_fields(path: Path, fields: Iterable[str]) -> dict[str, str]:
     }
 
 
+def needs_of(options: Iterable[str], package: str) -> list[str]:
+    """The packages that the candidate of ``package`` depends on, the first of each alternative, without versions.
+
+    ``options``: of ``private_apt``, after an update. An archive often holds two versions of a package, one of them among
+    its security fixes; only the one that apt would install counts.
+
+    Raises:
+        RunFailure: there is no such package, or it depends on nothing.
+    """
+    command = ["apt-cache", *options, "show", "--no-all-versions", package]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    found = re.search(r"^Depends: (.+)$", done.stdout, re.MULTILINE)
+    if found is None:
+        raise RunFailure(
+            what=f"looking up what {package} depends on",
+            where="the distribution's archive",
+            evidence=(done.stderr or done.stdout).strip() or "it depends on nothing",
+            cause="the package has another name in this suite",
+            next_command="mend the recipe under packaging/metal, then: rackwright bundle build",
+        )
+    return [re.split(r"[ :(|]", word.strip(), maxsplit=1)[0] for word in found[1].split(",")]
+
+
 def keyring_of(context: StepContext, source: Source) -> tuple[str, str, Path]:
     """The archive, its security archive, and the public keys that must have signed them.
 
@@ -116,7 +141,7 @@ def debian_step(
 ) -> Step:
     """The step ``debian-<name>``: ``pool/*.deb`` and ``index.json`` [{file, name, version, sha256}].
 
-    ``packages`` come with all they need; those of ``unpacked`` (names or apt patterns) without, and lie in
+    ``packages`` come with all they need; those of ``unpacked`` (names, or ``NEEDS_OF`` and a name) without, and lie in
     ``unpacked/*.deb``. The result is what the archive held when the step ran; it stays until ``--refresh``.
     """
     origin = Source(source) if isinstance(source, str) else source
@@ -151,7 +176,11 @@ def debian_step(
         (context.out / "index.json").write_text(json.dumps(index, indent=1) + "\n")
         if unpacked:
             (context.out / "unpacked").mkdir()
-            context.call(["apt-get", *options, "download", *unpacked], cwd=context.out / "unpacked")
+            names: list[str] = []
+            for word in unpacked:
+                package = word.removeprefix(NEEDS_OF)
+                names += [word] if package == word else needs_of(options, package)
+            context.call(["apt-get", *options, "download", *names], cwd=context.out / "unpacked")
         context.call(["rm", "-rf", root, context.out / "keys"])
 
     inputs = {**origin.inputs(), "packages": sorted(packages)}

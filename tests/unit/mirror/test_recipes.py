@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rackwright.errors import UsageError
+from rackwright.errors import RunFailure, UsageError
 from rackwright.mirror.chart import pack
 from rackwright.mirror.deb import deb_step
-from rackwright.mirror.debian import apt_sources, plain_name
+from rackwright.mirror.debian import apt_sources, needs_of, plain_name, private_apt
 from rackwright.mirror.engine import Engine
 from rackwright.mirror.gobuild import default_name, trim_build_cache
 from rackwright.mirror.image import image_step
@@ -114,6 +114,22 @@ def test_the_archives_signatures_are_checked() -> None:
 def test_epochs_leave_file_names() -> None:
     assert plain_name("chrony_1%3a4.6.1-3_amd64.deb") == "chrony_4.6.1-3_amd64.deb"
     assert plain_name("curl_8.14.1-2_amd64.deb") == "curl_8.14.1-2_amd64.deb"
+
+
+def test_of_two_kernels_the_one_that_would_be_installed_is_taken(tmp_path: Path) -> None:
+    """An archive and its security fixes each have a kernel of their own: only the newer one's is of use."""
+    stanzas = [
+        f"Package: linux-image-amd64\nVersion: 6.12.{n}-1\nArchitecture: amd64\nFilename: {n}.deb\nSize: 1\n"
+        f"SHA256: {n:064}\nDepends: linux-image-6.12.{n}+deb13-amd64 (= 6.12.{n}-1), kmod | busybox\n"
+        for n in (118, 117)
+    ]
+    (tmp_path / "Packages").write_text("\n".join(stanzas))
+    source = f"Types: deb\nURIs: file:{tmp_path}\nSuites: ./\nTrusted: yes\n"
+    options = private_apt(tmp_path / "apt", source)
+    subprocess.run(["apt-get", *options, "update", "--error-on=any"], check=True, capture_output=True)
+    assert needs_of(options, "linux-image-amd64") == ["linux-image-6.12.118+deb13-amd64", "kmod"]
+    with pytest.raises(RunFailure, match="looking up what linux-image-arm64 depends on"):
+        needs_of(options, "linux-image-arm64")
 
 
 def test_steps_come_after_what_they_need() -> None:
