@@ -1,10 +1,11 @@
 """``playbooks/provision.yml`` for servers by the hundred: from claim to installed, and the same again; time, memory, growth.
 
-``python benchmarks/metal_play.py --ironic DIRECTORY [--sizes 30,100] [--servers N] [--forks 32]``, as root. Everything is
-in a network of its own that leads nowhere, with: Ironic (release 29) over TLS, SQLite, its fake hardware; a virtual BMC
-for each server with factory password and certificate (all in one process); agents that call back at once; an ssh that
-answers for all. The head is this machine by Ansible's local connection. The playbook is the product's own, as it is; its
-first play, which installs Ironic, finds no host within ``--limit``. ``--servers``: of each site only so many.
+``python benchmarks/metal_play.py --ironic DIRECTORY [--sizes 30,100] [--servers N] [--forks 32] [--inspect]``, as root.
+Everything is in a network of its own that leads nowhere, with: Ironic (release 29) over TLS, SQLite, its fake hardware;
+a virtual BMC for each server with factory password and certificate (all in one process); agents that call back at
+once; an ssh that answers for all. The head is this machine by Ansible's local connection. The playbook is the
+product's own, as it is; its first play, which installs Ironic, finds no host within ``--limit``. ``--servers``: of each
+site only so many. ``--inspect``: up to the comparison with the order (``--skip-tags configure,install``).
 """
 
 from __future__ import annotations
@@ -159,11 +160,12 @@ class Memory:
 
 
 def play(
-    site: Path, count: int, folder: Path, environment: dict[str, str], forks: int, fresh: bool
+    site: Path, count: int, folder: Path, environment: dict[str, str], forks: int, fresh: bool, inspect: bool
 ) -> tuple[float, float, float]:
     """Run the playbook once: seconds, processor seconds with all modules, MiB of Ansible. Ends where a server failed."""
     command = f"ansible-playbook -i {site} playbooks/provision.yml --limit gpu_worker[0:{count - 1}] --forks {forks}"
     command += f" -e @{folder / 'vars.json'} -e server_at_once={forks}"
+    command += " --skip-tags configure,install" if inspect else ""
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
@@ -189,7 +191,9 @@ def play(
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, most
 
 
-def measure(programs: Path, size: int, servers: int, forks: int, folder: Path) -> dict[str, float]:
+def measure(
+    programs: Path, size: int, servers: int, forks: int, inspect: bool, folder: Path
+) -> dict[str, float]:
     """Both runs of the playbook, in a site of so many servers for all or some of them."""
     count = min(size, servers or size)
     site = in_ranges(folder / "site", size)
@@ -216,7 +220,9 @@ def measure(programs: Path, size: int, servers: int, forks: int, folder: Path) -
         for run in ("first run", "again"):
             before = spent(engine), spent(redfish)
             with Agents(model, url, ca):
-                found[run], used, most = play(site, count, folder, environment, forks, run == "first run")
+                found[run], used, most = play(
+                    site, count, folder, environment, forks, run == "first run", inspect
+                )
             found[f"processor of Ansible, {run}"] = used
             found[f"processor of Ironic, {run}"] = spent(engine) - before[0]
             found[f"processor of the virtual BMCs, {run}"] = spent(redfish) - before[1]
@@ -236,6 +242,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="30,100")
     parser.add_argument("--servers", type=int, default=0, help="of each site only so many")
     parser.add_argument("--forks", type=int, default=32)
+    parser.add_argument("--inspect", action="store_true", help="nothing is set or installed")
     parser.add_argument("--apart", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if not arguments.apart:
@@ -250,7 +257,14 @@ def main() -> None:
             for size in sizes:
                 with tempfile.TemporaryDirectory(dir=scratch) as folder:
                     rows.append(
-                        measure(arguments.ironic, size, arguments.servers, arguments.forks, Path(folder))
+                        measure(
+                            arguments.ironic,
+                            size,
+                            arguments.servers,
+                            arguments.forks,
+                            arguments.inspect,
+                            Path(folder),
+                        )
                     )
         finally:
             subprocess.run(["umount", "--lazy", "/etc", scratch], check=True)
