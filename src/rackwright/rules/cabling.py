@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import permutations
 
-from rackwright.intent import schema
 from rackwright.intent.document import Path_
 from rackwright.intent.explain import did_you_mean
-from rackwright.intent.hardware import BOND_PORTS, STORAGE_PORTS
+from rackwright.rules import fabric
 from rackwright.rules.base import Fault, Rule
+from rackwright.rules.fabric import BONDS, NETWORK, bond_switches, pairs
 from rackwright.rules.facts import End, Facts
 
 ADD_SWITCH = "add it to 'switches'"
-NETWORK = "operations, cabling"
-PAIR = "table 8"
-#: The ports that share a bond, and what people call it.
-BONDS = ((BOND_PORTS, "the bond"), (STORAGE_PORTS, "the storage bond"))
 
 
 class UnknownSwitchProduct(Rule):
@@ -156,7 +152,7 @@ class PortTwice(Rule):
                     f"{place} takes the cable of {end.owner}, but has that of {first.owner} already ({where})"
                 )
                 if beside is None:
-                    beside = {one: other for pair in _pairs(facts) for one, other in permutations(pair)}
+                    beside = {one: other for pair in pairs(facts) for one, other in permutations(pair)}
                 hint = _wrong_switch(facts, end, beside) or _wrong_switch(facts, first, beside)
                 yield Fault(end.path, message, hint or _free_port(facts, end, offered))
 
@@ -170,7 +166,7 @@ def _wrong_switch(facts: Facts, end: End, beside: Mapping[str, str]) -> str:
     if server is None:
         return ""
     for ports, bond in BONDS:
-        one, other = _pair(server, ports)
+        one, other = bond_switches(server, ports)
         if end.path[3] in ports and one == other:
             where, name = beside.get(end.switch, "another switch"), bond.removeprefix("the ")
             return f"both cables of {server.name}'s {name} go to {one}: should {end.path[3]} go to {where}?"
@@ -227,142 +223,11 @@ class CablingRedundancy(Rule):
     def check(self, facts: Facts) -> Iterator[Fault]:
         for at, server in facts.servers:
             for ports, bond in BONDS:
-                one, other = _pair(server, ports)
+                one, other = bond_switches(server, ports)
                 if one is not None and one == other:
                     message = f"both cables of {server.name}'s {bond.removeprefix('the ')} go to {one}"
                     hint = f"cable {ports[1]} to the other switch"
                     yield Fault((*at, "ports", ports[1], "switch"), message, hint)
-
-
-def _pair(server: schema.Server, ports: tuple[str, str]) -> tuple[str | None, str | None]:
-    """The two switches of a bond, None where there is no cable."""
-    one, other = (server.ports[name].switch if name in server.ports else None for name in ports)
-    return one, other
-
-
-def _pairs(facts: Facts) -> dict[frozenset[str], int]:
-    """Pairs of known switches that share bonds, and how many bonds."""
-    found: dict[frozenset[str], int] = {}
-    for _, server in facts.servers:
-        for ports, _ in BONDS:
-            one, other = _pair(server, ports)
-            if one in facts.switch_of and other in facts.switch_of and one != other:
-                pair = frozenset(name for name in (one, other) if name is not None)
-                found[pair] = found.get(pair, 0) + 1
-    return found
-
-
-class LeafInterconnect(Rule):
-    id = "leaf-interconnect"
-    severity = "warning"
-    what = "Two switches that share servers' bonds are cabled to each other."
-    why = "When a server's cable to the one fails, others reach it through the other only over that link."
-    mend = "State the cables between them in 'interconnects'."
-    source = NETWORK
-    needs = frozenset({"switches", "interconnects"})
-
-    def check(self, facts: Facts) -> Iterator[Fault]:
-        joined = {frozenset(link.switches) for _, link in facts.interconnects}
-        # A link with a wrong name may be the missing one.
-        if any(len(pair) < 2 or not pair <= facts.switch_of.keys() for pair in joined):
-            return
-        for pair, bonds in _pairs(facts).items():
-            if pair not in joined:
-                one, other = sorted(pair)
-                message = f"{one} and {other} share the bonds of {bonds} servers, but no cable joins them"
-                yield Fault(_later(facts, pair), message, "add their cables to 'interconnects'")
-
-
-class InterconnectSingle(Rule):
-    id = "interconnect-single"
-    severity = "warning"
-    what = "Two cables at least join a pair of switches that share servers' bonds."
-    why = "With one, its failure divides the pair, and both switches think that they are alone."
-    mend = "Add a second cable."
-    source = NETWORK
-    needs = frozenset({"switches", "interconnects"})
-
-    def check(self, facts: Facts) -> Iterator[Fault]:
-        cables: dict[frozenset[str], int] = {}
-        for _, link in facts.interconnects:
-            pair = frozenset(link.switches)
-            cables[pair] = cables.get(pair, 0) + len(link.ports)
-        pairs = _pairs(facts)
-        for at, link in facts.interconnects:
-            pair = frozenset(link.switches)
-            if pair in pairs and cables[pair] == 1:
-                message = f"one cable joins {link.switches[0]} and {link.switches[1]}"
-                yield Fault((*at, "ports"), message, "add a second port that connects them")
-
-
-class PairAlike(Rule):
-    id = "switch-pair-alike"
-    severity = "warning"
-    what = "Two switches that share servers' bonds are the same product."
-    why = "Paired switches are configured as one; the design validated two alike."
-    mend = "Take two switches of one product."
-    source = PAIR
-    needs = frozenset({"switches"})
-
-    def check(self, facts: Facts) -> Iterator[Fault]:
-        known = facts.catalogue.switches
-        for pair in _pairs(facts):
-            one, other = (facts.switch_of[name] for name in sorted(pair))
-            if one.product != other.product and one.product in known and other.product in known:
-                message = f"{one.name} is of product {one.product}, {other.name} beside it of {other.product}"
-                yield Fault((*_later(facts, pair), "product"), message, "take two switches of one product")
-
-
-def _later(facts: Facts, pair: frozenset[str]) -> Path_:
-    """The path of that switch of a pair that is stated last."""
-    return [at for at, switch in facts.switches if switch.name in pair][-1]
-
-
-class LeafUplinks(Rule):
-    id = "leaf-uplinks"
-    severity = "warning"
-    what = "Where switches are cabled to spines, each switch that servers are cabled to has cables to two of them."
-    why = "One cable, one spine or its next software would cut the rack's servers off from all others."
-    mend = "State its cables to a second spine in 'interconnects', or in the range's 'uplinks'."
-    source = NETWORK
-    needs = frozenset({"switches", "servers", "interconnects"})
-
-    def check(self, facts: Facts) -> Iterator[Fault]:
-        leaves = {port.switch for _, server in facts.servers for port in server.ports.values()}
-        spines: dict[str, set[str]] = {}
-        for _, link in facts.interconnects:
-            for near, far in (link.switches, link.switches[::-1]):
-                if not {near, far} <= facts.switch_of.keys():
-                    # A link with a wrong name may be the missing one.
-                    return
-                if near in leaves and far not in leaves:
-                    spines.setdefault(near, set()).add(far)
-        for at, switch in facts.switches:
-            above = sorted(spines.get(switch.name, ()))
-            if spines and switch.name in leaves and len(above) < 2:
-                message = (
-                    f"{switch.name} is cabled to {f'one spine only, {above[0]}' if above else 'no spine'}"
-                )
-                yield Fault((*at, "name"), message, "cable it to two spines")
-
-
-class SwitchUnused(Rule):
-    id = "switch-unused"
-    severity = "warning"
-    what = "A switch has a cable of a server or of another switch."
-    why = "Most often its name is a slip in the cables, or the cables were forgotten."
-    mend = "State its cables, or remove it."
-    source = NETWORK
-    needs = frozenset({"servers", "interconnects"})
-
-    def check(self, facts: Facts) -> Iterator[Fault]:
-        # A cable to a switch that isn't there may be this one's.
-        if not facts.used_ports or not facts.used_ports.keys() <= facts.switch_of.keys():
-            return
-        for at, switch in facts.switches:
-            if switch.name not in facts.used_ports:
-                message = f"no cable ends at {switch.name}"
-                yield Fault((*at, "name"), message, "state its cables, or remove it")
 
 
 RULES: tuple[type[Rule], ...] = (
@@ -374,9 +239,5 @@ RULES: tuple[type[Rule], ...] = (
     PortTwice,
     BondCables,
     CablingRedundancy,
-    LeafInterconnect,
-    InterconnectSingle,
-    PairAlike,
-    LeafUplinks,
-    SwitchUnused,
+    *fabric.RULES,
 )

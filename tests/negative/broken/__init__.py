@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broken import cabling, cluster, examples, hardware, identity, mixed, network, reading, together
+from broken import cabling, cluster, examples, fabric, hardware, identity, mixed, network, reading, together
 from broken.base import Mutation
 
 FAMILIES: dict[str, tuple[Mutation, ...]] = {
@@ -10,6 +10,7 @@ FAMILIES: dict[str, tuple[Mutation, ...]] = {
     "network": network.MUTATIONS,
     "identity": identity.MUTATIONS,
     "cabling": cabling.MUTATIONS,
+    "fabric": fabric.MUTATIONS,
     "hardware": hardware.MUTATIONS,
     "cluster": cluster.MUTATIONS,
     "mixed": mixed.MUTATIONS,

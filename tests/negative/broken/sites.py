@@ -77,11 +77,57 @@ def _spined() -> dict[str, str]:
     return _with("reference", (beside, spines + beside), (pair, pair + links))
 
 
+def _two_pairs() -> dict[str, str]:
+    """A second pair of leaves for the R760xas, joined to the first."""
+    leaves = "".join(
+        f"  - {{name: leaf-{leaf}, product: s5248f-on, rack: {rack}, unit: 41, address: 10.40.3.{address}}}\n"
+        for leaf, rack, address in (("c", "a", 247), ("d", "b", 248))
+    )
+    links = (
+        "  - {switches: [leaf-a, leaf-c], ports: [ethernet1/1/55]}\n"
+        "  - {switches: [leaf-b, leaf-d], ports: [ethernet1/1/55]}\n"
+        "  - {switches: [leaf-c, leaf-d], ports: [ethernet1/1/53, ethernet1/1/54]}\n"
+    )
+    pair = "  - {switches: [leaf-a, leaf-b], ports: [ethernet1/1/53, ethernet1/1/54]}\n"
+    cables = [
+        (f"leaf-{leaf}, port: ethernet1/1/{port}}}", f"leaf-{other}, port: ethernet1/1/{port}}}")
+        for port in range(4, 8)
+        for leaf, other in (("a", "c"), ("b", "d"))
+    ]
+    return _with(
+        "reference",
+        ("dhcp_range: 10.40.3.200-10.40.3.249", "dhcp_range: 10.40.3.200-10.40.3.244"),
+        ("\ninterconnects:", leaves + "\ninterconnects:"),
+        (pair, pair + links),
+        *cables,
+    )
+
+
+def _two_pairs_spined() -> dict[str, str]:
+    """The two pairs of leaves below two spines, in place of cables between them."""
+    spines = "".join(
+        f"  - {{name: spine-{n}, product: s5232f-on, rack: b, unit: {unit}, address: 10.40.3.{address}}}\n"
+        for n, unit, address in ((1, 38, 253), (2, 33, 254))
+    )
+    links = "".join(
+        f"  - {{switches: [leaf-{leaf}, spine-{n}], ports: [ethernet1/1/{57 - n}], far_ports: [ethernet1/1/{far}]}}\n"
+        for far, leaf in enumerate("abcd", start=1)
+        for n in (1, 2)
+    )
+    across = (
+        "  - {switches: [leaf-a, leaf-c], ports: [ethernet1/1/55]}\n"
+        "  - {switches: [leaf-b, leaf-d], ports: [ethernet1/1/55]}\n"
+    )
+    return _with("two-pairs", ("\ninterconnects:", spines + "\ninterconnects:"), (across, links))
+
+
 MADE: dict[str, Callable[[], dict[str, str]]] = {
     "racked": _racked,
     "stored": _stored,
     "two-heads": _two_heads,
     "spined": _spined,
+    "two-pairs": _two_pairs,
+    "two-pairs-spined": _two_pairs_spined,
 }
 
 
