@@ -13,6 +13,7 @@ import yaml
 
 from rackwright.errors import Finding
 from rackwright.intent.bounds import beyond_bounds
+from rackwright.intent.slips import slip
 
 Path_ = tuple[str | int, ...]
 
@@ -274,6 +275,9 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, str, str
     quote = _open_quote(text)
     if quote is not None and quote[0] <= line:
         return *quote, "a quote is not closed", "put the closing quote at the end of the value"
+    behind = slip(error, text)
+    if behind is not None:
+        return behind
     if "mapping values are not allowed" in problem:
         return line, column, "a second ': ' in one line", "break the line, or put the value into quotes"
     if "could not find expected ':'" in problem:

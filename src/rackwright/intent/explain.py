@@ -14,7 +14,11 @@ from pydantic_core import ErrorDetails
 
 from rackwright.errors import Finding
 from rackwright.intent.document import Document, Path_
+from rackwright.intent.schema_ranges import PortRange, RackRange, ServerRange, SwitchRange, UplinkRange
 
+#: Ranges, and their fields that are written as series.
+RANGES = (RackRange, SwitchRange, UplinkRange, ServerRange, PortRange)
+SERIES = ("names", "racks", "switch", "port")
 _KINDS = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -47,7 +51,30 @@ def findings_of(
 ) -> list[Finding]:
     """One finding for each of pydantic's errors. ``root`` is the validated class, ``at`` its place."""
     found = list(errors)
-    return [_finding(document, error, root, at) for error in found if not _follows(error, found)]
+    meant = _meant(found)
+    return [
+        _finding(document, error, root, at, meant.get(error["loc"]))
+        for error in found
+        if not _follows(error, found) and not (error["type"] == "missing" and error["loc"] in meant.values())
+    ]
+
+
+def _meant(errors: Iterable[ErrorDetails]) -> dict[Path_, Path_]:
+    """Unknown fields that are most likely slips of missing ones of the same block, by their places."""
+    missing: dict[Path_, list[str]] = {}
+    unknown: list[Path_] = []
+    for error in errors:
+        if error["type"] == "missing" and isinstance(error["loc"][-1], str):
+            missing.setdefault(error["loc"][:-1], []).append(error["loc"][-1])
+        elif error["type"] == "extra_forbidden":
+            unknown.append(error["loc"])
+    found: dict[Path_, Path_] = {}
+    for loc in unknown:
+        word, there = str(loc[-1]).partition(":")[0], missing.get(loc[:-1], [])
+        for close in difflib.get_close_matches(word, there, n=1, cutoff=0.6):
+            found[loc] = (*loc[:-1], close)
+            there.remove(close)
+    return found
 
 
 def _follows(error: ErrorDetails, others: Iterable[ErrorDetails]) -> bool:
@@ -57,7 +84,9 @@ def _follows(error: ErrorDetails, others: Iterable[ErrorDetails]) -> bool:
     return error["type"] == "too_short" and any(place[: len(loc)] == loc for place in below)
 
 
-def _finding(document: Document, error: ErrorDetails, root: type[BaseModel], at: Path_) -> Finding:
+def _finding(
+    document: Document, error: ErrorDetails, root: type[BaseModel], at: Path_, meant: Path_ | None
+) -> Finding:
     kind, loc = error["type"], error["loc"]
     path = (*at, *loc)
     owner = document.dotted(path[:-1]) or "the site"
@@ -65,7 +94,11 @@ def _finding(document: Document, error: ErrorDetails, root: type[BaseModel], at:
         message, hint = f"{owner} has no '{loc[-1]}'", f"add {_describe(root, loc) or repr(loc[-1])}"
         return document.finding("missing-field", path, message, hint, key=True)
     if kind == "extra_forbidden":
-        hint = did_you_mean(str(loc[-1]), _fields(root, loc[:-1]))
+        known = _fields(root, loc[:-1])
+        word, colon, _ = str(loc[-1]).partition(":")
+        hint = did_you_mean(word, known if meant is None else [str(meant[-1])])
+        if colon and word in known:
+            hint = f"a blank is missing after '{word}:'"
         return document.finding(
             "unknown-field", path, f"'{loc[-1]}' is not a field of {owner}", hint, key=True
         )
@@ -73,7 +106,20 @@ def _finding(document: Document, error: ErrorDetails, root: type[BaseModel], at:
     name = f"'{words[-1]}'" if words else "the file"
     if kind == "missing":
         return document.finding("wrong-type", path[:-1], f"{name} needs more entries", _describe(root, loc))
-    return document.finding(error_rule(error), path, *_words(error, name, _describe(root, loc)))
+    message, hint = _words(error, name, _describe(root, loc))
+    series = _series(error, root)
+    return document.finding(error_rule(error), path, message, f'in quotes: "{series}"' if series else hint)
+
+
+def _series(error: ErrorDetails, root: type[BaseModel]) -> str:
+    """The series that a range's block or list was meant to be: ``{a,b}`` without quotes is a block to YAML."""
+    loc, value = error["loc"], error["input"]
+    owner = _model(root, loc[:-1])
+    if error["type"] != "string_type" or owner not in RANGES or loc[-1] not in SERIES:
+        return ""
+    block = isinstance(value, dict) and not any(value.values())
+    parts = list(value) if block or isinstance(value, list) else []
+    return f"{{{','.join(parts)}}}" if parts and all(isinstance(part, str) for part in parts) else ""
 
 
 def error_rule(error: ErrorDetails) -> str:

@@ -63,8 +63,8 @@ def _address_range(value: object) -> object:
         raise FieldError(f"'{value}' is not a range of addresses", hint)
     try:
         first, last = IPv4Address(parts[0]), IPv4Address(parts[1])
-    except ValueError as error:
-        raise FieldError(f"'{value}' is not a range of addresses: {error}", hint) from None
+    except ValueError:
+        raise FieldError(f"'{value}' is not a range of addresses", hint) from None
     if last < first:
         raise FieldError(f"the range '{value}' ends before it begins", "put the lower address first")
     return first, last

@@ -72,12 +72,14 @@ class _Range:
         places, each = len(racked) * len(units), len(units)
         by_place = has_placeholder(names)
         if places % len(named) if by_place else places != len(named):
-            message = (
-                f"{len(named)} names for {places} places ({len(racked)} racks of {each})"
-                if not by_place
-                else f"{len(named)} names by place for {each} places of each rack"
+            racks_ = f"{_count(len(racked), 'rack')} with {_count(each, 'unit')}{' each' * (len(racked) > 1)}"
+            message = f"{_count(len(named), 'name')} for {_count(places, 'place')}: {racks_}"
+            if by_place:
+                message = f"{_count(len(named), 'name')} by place for {_count(each, 'place')} of each rack"
+            hint = (
+                "in each of 'racks' a machine stands at each of 'units': make names, racks and units match; "
+                "put what is left over into a range of its own"
             )
-            hint = "make names, racks and units match; put what is left over into a range of its own"
             self.fault(("names",), message, hint)
             return []
         found: list[Spot] = []
@@ -378,6 +380,10 @@ def _put(item: dict[str, Any], path: Path_, value: Any) -> None:
 
 def _without_none(item: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in item.items() if value is not None}
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _words(path: Path_) -> str:

@@ -128,9 +128,10 @@ class PortSpeed(Rule):
                     message = (
                         f"{server.name} {name} has {wanted} Gbit/s, {switch.name} {cable.port} takes {rates}"
                     )
-                    yield Fault(
-                        (*at, "ports", name, "port"), message, _remedy(facts, switch.name, cable.port, wanted)
-                    )
+                    hint = _remedy(facts, switch.name, cable.port, wanted)
+                    if name.startswith("lom"):
+                        hint = f"leave 'switch' and 'port' out: {name} goes to the oob network's own switch"
+                    yield Fault((*at, "ports", name, "port"), message, hint)
 
 
 def _speeds(facts: Facts, switch: str, port: str) -> tuple[int, ...]:

@@ -25,6 +25,34 @@ SYNTAX = (
     one("yaml-second-document", "yaml-syntax", "\nswitches:", "\n---\n§switches:"),
     one("yaml-brackets-as-key", "yaml-syntax", "    unit: 40", "    unit: 40\n    §[unit, top]: 41"),
     one("yaml-unknown-anchor", "yaml-syntax", "domain: reference.example", "domain: §*domain"),
+    one("yaml-key-without-blank", "yaml-syntax", "  timezone: Etc/UTC", "  §timezone:Etc/UTC"),
+    one(
+        "yaml-first-key-without-blank",
+        "yaml-syntax",
+        "    cidr: 10.40.0.0/24",
+        "    §cidr:10.40.0.0/24",
+    ),
+    one(
+        "yaml-series-in-a-block",
+        "yaml-syntax",
+        'port: "ethernet1/1/{slot}"}',
+        "port: §ethernet1/1/{1..4}}",
+        "rows",
+    ),
+    one(
+        "yaml-series-in-a-list",
+        "yaml-syntax",
+        "interlinks: [ethernet1/1/53, ethernet1/1/54]",
+        "interlinks: [§ethernet1/1/{53..54}]",
+        "rows",
+    ),
+    one(
+        "yaml-series-with-more-behind-it",
+        "yaml-syntax",
+        'racks: "{b,c}{01..16}"',
+        "racks: §{b,c}{01..16}",
+        "rows",
+    ),
     one("duplicate-key", "duplicate-key", "    unit: 40", "    unit: 40\n    §unit: 41"),
     one("duplicate-section", "duplicate-key", "\nserving:", "\n§access: {user: admin}\nserving:"),
 )
@@ -34,6 +62,14 @@ FIELDS = (
         "unknown-field",
         "unknown-field",
         ("    service_tag: BZ4DN14", "    service_tag: BZ4DN14\n    §servicetag: BZ4DN14"),
+    ),
+    one("misspelt-field", "unknown-field", "    service_tag: BZ4DN14", "    §servicetag: BZ4DN14"),
+    one("misspelt-section", "unknown-field", "\nkubernetes:", "\n§kubernets:"),
+    one(
+        "key-without-blank",
+        "unknown-field",
+        '{address: 10.40.3.111, mac: "b0:7b:25:40:0b:00"}',
+        "{address: 10.40.3.111, §mac:b0:7b:25:40:0b:00}",
     ),
     one("unknown-field-of-network", "unknown-field", "    vlan: 110", "    vlan: 110\n    §vlan_id: 110"),
     one("unknown-field-of-model", "unknown-field", "replicas: 2, gpus: 1,", "replicas: 2, §gpuss: 1,"),
@@ -110,6 +146,7 @@ FIELDS = (
     one("name-with-hyphen-last", "bad-value", "name: leaf-a", "name: §leaf-a-"),
     one("bad-domain", "bad-value", "domain: reference.example", "domain: §reference"),
     one("bad-range", "bad-value", "10.40.3.200-10.40.3.249", "§10.40.3.249-10.40.3.200"),
+    one("range-of-last-octets", "bad-value", "10.40.3.200-10.40.3.249", "§10.40.3.200-249"),
     one("range-of-one", "bad-value", "vip_range: 10.40.1.200-10.40.1.219", "vip_range: §10.40.1.200"),
     one("bad-rack", "bad-value", "rack: a\n    unit: 18", "rack: §row 1/a\n    unit: 18"),
     one("bad-user", "bad-value", "  user: root", "  user: §Root"),
@@ -154,6 +191,15 @@ CATALOGUE = (
 
 RANGES = (
     one("range-of-servers-without-end", "range", "names: r660-{2..3}", "names: §r660-{2..}", "rows"),
+    one("series-read-as-block", "wrong-type", 'racks: "{b,c}{01..16}"', "racks: §{b,c}", "rows"),
+    one("series-written-as-list", "wrong-type", 'racks: "{b,c}{01..16}"', "racks: §[b01, c01]", "rows"),
+    one(
+        "series-of-ports-read-as-block",
+        "wrong-type",
+        'port: "ethernet1/1/{slot}"}',
+        "port: §{1..4}}",
+        "rows",
+    ),
     one("range-longer-than-its-racks", "range", "names: xe9680-{01..64}", "names: §xe9680-{01..65}", "rows"),
     one(
         "hardware-file-missing",

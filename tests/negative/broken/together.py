@@ -26,7 +26,6 @@ MUTATIONS: tuple[Mutation, ...] = (
                 "vlan-twice",
                 "duplicate-address",
                 "address-outside",
-                "missing-field",
                 "unknown-field",
                 "wrong-type",
                 "duplicate-mac",

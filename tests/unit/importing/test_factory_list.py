@@ -429,7 +429,7 @@ def test_a_faulty_range_or_hardware_file_is_told_first(
     path = listed(site.parent, *RANGED)
     assert main(["import", "csv", path, str(site)]) == 2
     said = capsys.readouterr().err
-    assert "2 names for 1 places" in said
+    assert "2 names for 1 place: 1 rack with 1 unit [range]" in said
     assert "no server" not in said
     site.write_text(text + RANGE)
     (site.parent / "hardware.csv").write_bytes(b"name,\xff\n")

@@ -109,7 +109,7 @@ def test_a_wrong_first_address_is_one_finding_at_its_own_place(rows: Path) -> No
 @pytest.mark.parametrize(
     ("old", "new", "at", "message"),
     [
-        ("r760xa-{001..768}", "r760xa-{001..760}", "r760xa-{", "760 names for 768 places (64 racks of 12)"),
+        ("r760xa-{001..768}", "r760xa-{001..760}", "r760xa-{", "760 names for 768 places: 64 racks with 12 units each"),
         ("r760xa-{001..768}", "gpu-{rak}-{n}", "gpu-{", "'{rak}' is not a placeholder"),
         ("r760xa-{001..768}", "gpu-{slot}", "gpu-{slot}", "'gpu-1' and 11 other names would be given twice"),
         ("r760xa-{001..768}", "gpu-{3..1}", "gpu-{", "'{3..1}' ends before it begins"),
