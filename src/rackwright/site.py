@@ -25,19 +25,24 @@ FILE = "site.yml"
 
 
 def resolve_site(site: str | Path) -> Path:
-    """The site file that ``site`` means: a file, a directory with a site.yml, or a name under inventories/.
+    """The site file that ``site`` means: a file, a directory with a site.yml, or a name under the checkout's inventories/.
 
     Raises UsageError where there is none.
     """
-    known = sorted(path.parent.name for path in (checkout() / "inventories").glob(f"*/{FILE}"))
-    for candidate in (Path(site), checkout() / site, checkout() / "inventories" / site):
+    inventories = checkout() / "inventories"
+    known = sorted(path.parent.name for path in inventories.glob(f"*/{FILE}"))
+    for candidate in (Path(site), checkout() / site, inventories / site):
         if candidate.is_file():
             return candidate
         if (candidate / FILE).is_file():
             return candidate / FILE
+    hint = f"name one of {inventories}: {', '.join(known)}; or give the path of a {FILE}"
+    # Names are those of the checkout that the command was installed from, not of the one that the user stands in.
+    here = Path("inventories") / site
+    if (here / FILE).is_file():
+        hint = f"give its path, {here}: bare names are those of {inventories}"
     raise UsageError(
-        f"no site at '{site}': neither a site file nor a directory with a {FILE}",
-        f"name one of inventories/: {', '.join(known)}; or give the path of a {FILE}",
+        f"no site at '{site}': neither here nor in {inventories} is it a {FILE} or a folder with one", hint
     )
 
 

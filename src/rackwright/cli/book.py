@@ -19,11 +19,21 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command = subparsers.add_parser(
         "book",
         help="write the site book: drawings, tables, parts, on one page",
-        description="Write the site book, one printable page: build/books/<site>.html, or where --output says.",
+        description=(
+            "Write the site book, one printable page: where --output says, or build/books/<site>.html of the "
+            "checkout that this command was installed from, whatever folder you stand in."
+        ),
     )
-    command.add_argument("site", metavar="SITE", help="directory under inventories/ or a path to a site.yml")
     command.add_argument(
-        "--output", type=Path, metavar="FILE", help="default: build/books/<site>.html in the checkout"
+        "site",
+        metavar="SITE",
+        help="path of a site.yml or its folder, or a name of the checkout's inventories/",
+    )
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="default: build/books/<site>.html in the command's checkout",
     )
     command.add_argument("--date", default="", metavar="TEXT", help="a date or state for the cover")
     command.add_argument("--open", action="store_true", help="show the page in a browser")

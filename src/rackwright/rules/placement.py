@@ -35,8 +35,10 @@ class ModelNotShipped(Rule):
     id = "model-not-shipped"
     severity = "warning"
     what = "The release's bundle carries a served model's weights."
-    why = "The site can be planned, but not rolled out: there would be nothing to serve."
-    mend = "Serve a model that the bundle carries, or add its weights to the bundle."
+    why = (
+        "The site can be planned, rendered and printed, but not rolled out: there would be nothing to serve."
+    )
+    mend = "Serve a model that the bundle carries, or wait with the roll-out: a bundle can't carry other weights yet."
     source = "operations, the bundle"
 
     def check(self, facts: Facts) -> Iterator[Fault]:
@@ -45,7 +47,11 @@ class ModelNotShipped(Rule):
         for at, service in facts.models:
             if service.model in models and not models[service.model].shipped:
                 message = f"{service.model}: its weights aren't in the bundle: the site can't be rolled out"
-                yield Fault((*at, "model"), message, f"the bundle carries: {shipped}")
+                hint = (
+                    f"the bundle carries: {shipped}; with another model the site can be planned, rendered and printed, "
+                    "and rollout refuses it until a bundle can carry the weights"
+                )
+                yield Fault((*at, "model"), message, hint)
 
 
 class ProfileWithoutGpus(Rule):

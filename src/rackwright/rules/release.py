@@ -111,7 +111,7 @@ class ReleaseCombination(Rule):
     severity = "warning"
     what = "Kubernetes, GPU operator, driver, Triton and the operating system ran together in a test."
     why = "Each of them works by itself; what fails at a customer's is the combination."
-    mend = "Take the operating system that the release was tested with, or rehearse the site first."
+    mend = "Take the operating system that the release was tested with: nobody has rolled out another combination yet."
     source = VERSIONS
 
     def check(self, facts: Facts) -> Iterator[Fault]:
@@ -132,9 +132,12 @@ class ReleaseCombination(Rule):
         message = f"release {release.release} was not tested with {system.product}"
         if tested.keys() - known:
             message = f"release {release.release} on {system.product} is no combination that was tested"
-        yield Fault(
-            ("site", "distribution"), message, f"tested: {ran}; rehearse the site before it is rolled out"
-        )
+        images = ""
+        if tested.keys() & known and facts.site is not None:
+            name = facts.site.distribution
+            images = f"images of {name} come by 'rackwright bundle build --image {name}'; "
+        hint = f"tested: {ran}; {images}nobody has rolled this combination out yet"
+        yield Fault(("site", "distribution"), message, hint)
 
 
 RULES: tuple[type[Rule], ...] = (

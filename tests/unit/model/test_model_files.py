@@ -108,8 +108,23 @@ def test_what_a_site_may_be_called(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert resolve_site("minimal") == expected
     assert resolve_site("inventories/minimal") == expected
     assert resolve_site(expected) == expected
-    with pytest.raises(UsageError, match="no site at"):
+    with pytest.raises(UsageError, match="no site at") as raised:
         resolve_site(tmp_path)
+    assert f"name one of {checkout() / 'inventories'}: " in raised.value.hint
+
+
+def test_a_bare_name_is_one_of_the_commands_own_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In another clone's folder the message says where it looked, and what to write."""
+    monkeypatch.chdir(tmp_path)
+    Path("inventories/dc9").mkdir(parents=True)
+    Path("inventories/dc9/site.yml").write_text(REFERENCE, encoding="utf-8")
+    with pytest.raises(UsageError, match="no site at 'dc9'") as raised:
+        resolve_site("dc9")
+    assert "give its path, inventories/dc9" in raised.value.hint
+    assert str(checkout() / "inventories") in raised.value.message
+    assert resolve_site("inventories/dc9") == Path("inventories/dc9/site.yml")
 
 
 ODD = [

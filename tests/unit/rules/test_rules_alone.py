@@ -38,6 +38,7 @@ def test_versions_that_did_not_run_together_are_named(
     _, findings = validate(site)
     assert [finding.rule for finding in findings] == ["release-combination"]
     assert f"tested: {component} {good.components[component]['version']}" in findings[0].hint
+    assert "--image" not in findings[0].hint
 
 
 def test_the_day_of_an_end_of_life_is_still_alive(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
