@@ -59,11 +59,13 @@ class Network(Strict):
         None,
         ge=1,
         le=4094,
-        description="VLAN tag; management and oob reach the servers untagged and need none.",
+        description="VLAN tag: required on external and storage; management and oob reach the servers untagged and have none.",
     )
     mtu: int = Field(1500, ge=1280, le=9216, description="Largest packet in bytes.")
     dhcp_range: AddressRange | None = Field(
-        None, description="first-last: addresses for servers that boot for the first time (oob only)."
+        None,
+        description="first-last: addresses for servers that boot for the first time (oob only); not needed where "
+        "every server has addresses.oob.",
     )
 
 
@@ -71,13 +73,15 @@ class Networks(Strict):
     """The site's networks by purpose."""
 
     management: Network = Field(
-        description="ssh, installation and Kubernetes between the nodes; untagged on the bond."
+        description="ssh, installation and Kubernetes between the nodes; untagged on bond0, which is ocp1 and ocp2."
     )
     external: Network = Field(
-        description="The data centre's: where users reach the served models; tagged on the bond."
+        description="The data centre's: where users reach the served models; tagged on bond0."
     )
     storage: Network | None = Field(
-        None, description="To external storage, where there is any; tagged on the bond."
+        None,
+        description="The network to external storage, which the section 'storage' states; tagged on bond1 of a server "
+        "with nic1 and nic2, else on bond0.",
     )
     oob: Network = Field(
         description="Out of band: BMCs, switches' management ports, PXE over the LOM; untagged."
@@ -137,12 +141,15 @@ class Rack(Strict):
     name: RackName = Field(description="The rack's name, by which servers and switches refer to it.")
     units: Unit = Field(42, description="Its height in rack units.")
     power_w: int | None = Field(
-        None, ge=1, description="Watts that its feeds can give together while one of them is out."
+        None,
+        ge=1,
+        description="Watts that its feeds can give together while one of them is out: 22000 from one of 400 V and 32 A "
+        "(three phases), 17600 where 80 % may be drawn for long. Left out, the rack's power isn't checked.",
     )
 
 
 class Storage(Strict):
-    """External storage. Its credentials belong into the vault, not here."""
+    """External storage on the network networks.storage. Its credentials belong into the vault, not here."""
 
     product: str = Field(min_length=1, description="What it is, such as PowerScale F600.")
     name: Name = Field(description="Its name in DNS.")
@@ -193,15 +200,16 @@ class Bmc(Strict):
     """A server's iDRAC. Its credentials belong into the vault, not here."""
 
     address: IPv4Address = Field(description="Its address on the oob network.")
-    mac: Mac = Field(description="Its MAC address.")
+    mac: Mac = Field(description="Its MAC address, such as b0:7b:25:40:0b:01.")
 
 
 class Port(Strict):
     """A network port of a server, and where its cable goes."""
 
-    mac: Mac = Field(description="The port's MAC address.")
+    mac: Mac = Field(description="The port's MAC address, such as b0:7b:25:40:0b:01.")
     switch: Name | None = Field(
-        None, description="The switch at the other end; left out for the 1 GbE oob network's own."
+        None,
+        description="The switch at the other end; left out, with 'port', for the oob network's own, which a site doesn't state.",
     )
     port: str | None = Field(
         None, description="The switch's port, by the switch's own name for it: ethernet1/1/1."
@@ -232,7 +240,7 @@ class Server(Strict):
     rack: RackName = Field(description="The rack it stands in.")
     unit: Unit = Field(description="The lowest rack unit that it takes, counted from the bottom.")
     service_tag: ServiceTag = Field(
-        description="Dell's service tag: it tells the machines apart before they have addresses."
+        description="Dell's service tag, seven letters and digits: it tells the machines apart before they have addresses."
     )
     bmc: Bmc = Field(description="The iDRAC.")
     addresses: Addresses = Field(description="The server's addresses by network.")
@@ -251,10 +259,13 @@ class ModelService(Strict):
     model: str = Field(description="What is served: a key of catalog/models.yml.")
     replicas: int = Field(1, ge=1, le=64, description="How many copies answer side by side.")
     gpus: int = Field(1, ge=1, le=16, description="GPUs of each replica, all in one server.")
-    profiles: tuple[Profile, ...] = Field(min_length=1, description="The kinds of server that it may run on.")
+    profiles: tuple[Profile, ...] = Field(
+        min_length=1, description="The kinds of server that it may run on, whichever GPUs they have."
+    )
     gpu: str | None = Field(
         None,
-        description="A key of catalog/gpus.yml: the only GPUs it may run on, where servers of a profile have different ones.",
+        description="A key of catalog/gpus.yml: the only GPUs it may run on, where servers of a profile have different ones; "
+        "left out, any of them.",
     )
     vip: IPv4Address | None = Field(
         None,
@@ -303,7 +314,10 @@ class SiteFile(Strict):
     racks: tuple[Rack, ...] = Field(
         (), description="The racks; where they are stated, every machine stands in one of them."
     )
-    storage: Storage | None = Field(None, description="External storage for models, where there is any.")
+    storage: Storage | None = Field(
+        None,
+        description="External storage for models, where there is any; the network to it is networks.storage.",
+    )
     switches: tuple[Switch, ...] = Field((), description="The switches.")
     interconnects: tuple[Interconnect, ...] = Field((), description="Cables between switches.")
     servers: tuple[Server, ...] = Field(

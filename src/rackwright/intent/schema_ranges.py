@@ -79,7 +79,9 @@ class RackRange(Strict):
     names: str = Field(description="Their names as a series: r{01..32}.")
     units: Unit = Field(42, description="Their height in rack units.")
     power_w: int | None = Field(
-        None, ge=1, description="Watts that each one's feeds can give together while one of them is out."
+        None,
+        ge=1,
+        description="As in racks[]: watts that each one's feeds can give while one of them is out.",
     )
 
 
@@ -160,7 +162,8 @@ class ServerRange(Strict):
     )
     service_tag: ServiceTag | None = Field(
         None,
-        description="The first one's service tag, if they follow one another; left out, from the hardware file.",
+        description="The first one's service tag, if they follow one another, counted in base 36: … 09, 0A … 0Z, 10. "
+        "Dell's hardly ever do: left out, they come from the hardware file.",
     )
     bmc: BmcRange = Field(description="The iDRACs.")
     addresses: AddressRanges = Field(description="The first server's address on each network.")

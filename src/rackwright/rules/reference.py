@@ -27,7 +27,8 @@ interconnects into `racks/*.yml` beside it. Passwords, tokens and keys stand in 
 into a vault-encrypted file of `group_vars/` or `host_vars/`.
 
 `rackwright validate <site>` shows every fault that can be seen at once, as `file:line:column: severity: message [rule]`
-with a hint; `--format json` follows [validate.schema.json](schemas/validate.schema.json).
+with a hint. Findings go to stderr, the verdict on a valid site to stdout; with `--format json` the findings go to
+stdout, by [validate.schema.json](schemas/validate.schema.json).
 Exit code 2: the site has errors. What is checked beyond the fields stands in [The rules](rules.md).
 The keys that `profile`, `product`, `model` and `release` take are listed in [The catalogue](catalogue.md). Editors
 complete and explain the fields by [site.schema.json](schemas/site.schema.json). A whole site, step by step:
