@@ -103,6 +103,23 @@ def _two_pairs() -> dict[str, str]:
     )
 
 
+def _storage_pair() -> dict[str, str]:
+    """The second adapter on a pair of switches for storage alone, which nothing joins to the leaves."""
+    switches = (
+        "  - {name: store-a, product: s5232f-on, rack: a, unit: 41, address: 10.40.3.253}\n"
+        "  - {name: store-b, product: s5232f-on, rack: b, unit: 41, address: 10.40.3.254}\n"
+    )
+    link = "  - {switches: [store-a, store-b], ports: [ethernet1/1/31, ethernet1/1/32]}\n"
+    pair = "  - {switches: [leaf-a, leaf-b], ports: [ethernet1/1/53, ethernet1/1/54]}\n"
+    return _with(
+        "stored",
+        ("\ninterconnects:", switches + "\ninterconnects:"),
+        (pair, pair + link),
+        ("switch: leaf-a, port: ethernet1/1/49}", "switch: store-a, port: ethernet1/1/1}"),
+        ("switch: leaf-b, port: ethernet1/1/49}", "switch: store-b, port: ethernet1/1/1}"),
+    )
+
+
 def _two_pairs_spined() -> dict[str, str]:
     """The two pairs of leaves below two spines, in place of cables between them."""
     spines = "".join(
@@ -128,6 +145,7 @@ MADE: dict[str, Callable[[], dict[str, str]]] = {
     "spined": _spined,
     "two-pairs": _two_pairs,
     "two-pairs-spined": _two_pairs_spined,
+    "storage-pair": _storage_pair,
 }
 
 
