@@ -21,6 +21,9 @@ ERASE = {
 }
 """How disks are erased: their tables only (seconds), or everything by the disk's own means (minutes to hours)."""
 
+VOLUME_TOLERANCE = 0.005
+"""How much of its size a volume may differ by, and be the one that was declared."""
+
 Steps = Sequence[Mapping[str, Any]]
 
 
@@ -346,16 +349,22 @@ def volumes_text(raid: Mapping[str, Any]) -> str:
 
 
 def same_volumes(wanted: Mapping[str, Any], have: Mapping[str, Any]) -> bool:
-    """Whether the volumes that are there are those declared: level by level; a size only where one is declared."""
+    """Whether the volumes that are there are those declared: level by level; a size only where one is declared, and
+    nearly: a controller rounds to its stripes, and what it made would otherwise be made anew in every run.
+    """
     mine = sorted(wanted.get("logical_disks") or (), key=_order)
     there = sorted(have.get("logical_disks") or (), key=_order)
     if len(mine) != len(there):
         return False
     return all(
         str(a.get("raid_level")) == str(b.get("raid_level"))
-        and (a.get("size_gb") in (None, "MAX") or a.get("size_gb") == b.get("size_gb"))
+        and (a.get("size_gb") in (None, "MAX") or _nearly(a["size_gb"], b.get("size_gb") or 0))
         for a, b in zip(mine, there, strict=True)
     )
+
+
+def _nearly(wanted: float, have: float) -> bool:
+    return abs(wanted - have) <= max(1.0, VOLUME_TOLERANCE * wanted)
 
 
 def _order(disk: Mapping[str, Any]) -> tuple[str, str]:

@@ -233,6 +233,12 @@ def test_volumes_are_made_once_and_not_over_data(bench: Bench) -> None:
         getattr(bench.flow(), stage)()
     assert bench.flow().configured(settings).changes[-1] == "volumes RAID-5 2600 GB"
     assert bench.flow().configured(settings).changes == []
+    # A controller rounds to its stripes.
+    (made,) = bench.state["raid_config"]["logical_disks"]
+    bench.state["raid_config"] = {"logical_disks": [{**made, "size_gb": 2599}]}
+    assert bench.flow().configured(settings).changes == []
+    bench.state["raid_config"] = {"logical_disks": [{**made, "size_gb": 1300}]}
+    assert bench.flow(check=True).configured(settings).changed
     bench.state["extra"]["deployed"] = "content"
     bench.state["raid_config"] = {}
     assert "erases" in bench.flow().configured(settings).notes[0]
