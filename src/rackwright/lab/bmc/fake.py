@@ -67,5 +67,8 @@ class FakeMachine:
     def insert_media(self, slot: str, path: Path | None) -> None:
         """See Machine."""
 
+    def change_volumes(self, count: int) -> None:
+        """See Machine."""
+
     def close(self) -> None:
         """See Machine."""

@@ -64,6 +64,9 @@ class Machine(Protocol):
     def insert_media(self, slot: str, path: Path | None) -> None:
         """Change the medium of ``cd`` or ``floppy`` while the machine runs; None takes it out."""
 
+    def change_volumes(self, count: int) -> None:
+        """There are so many RAID volumes now: while the machine runs, their disks come and go as a controller's do."""
+
     def close(self) -> None:
         """The BMC's process ends; the machine stays as it is."""
 

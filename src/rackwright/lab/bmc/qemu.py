@@ -114,15 +114,19 @@ class QemuMachine:
         self._context.event("boot", order=list(boot.order), uefi=boot.uefi, pid=self._process.pid)
 
     def _make_files(self, boot: Boot) -> None:
-        for number, size in enumerate(disk_sizes(self._settings, boot)):
-            file = self._folder / f"disk{number}.qcow2"
-            if not file.exists():
-                subprocess.run(
-                    ["qemu-img", "create", "-q", "-f", "qcow2", str(file), f"{size}G"], check=True, timeout=60
-                )
+        for number, size in enumerate(disk_sizes(self._settings, len(boot.volumes))):
+            self._make_disk(number, size)
         variables = self._folder / f"nvram{'-secure' if boot.secure else ''}.fd"
         if not variables.exists():
             shutil.copyfile(OVMF / FIRMWARE[boot.secure][1], variables)
+
+    def _make_disk(self, number: int, size: int) -> Path:
+        file = disk_file(self._folder, number)
+        if not file.exists():
+            subprocess.run(
+                ["qemu-img", "create", "-q", "-f", "qcow2", str(file), f"{size}G"], check=True, timeout=60
+            )
+        return file
 
     def _end(self) -> None:
         """Stop QEMU, which has nothing left to do."""
@@ -221,6 +225,36 @@ class QemuMachine:
         else:
             self._qmp.ask("blockdev-change-medium", id=slot, filename=str(path), format="raw")
 
+    def change_volumes(self, count: int) -> None:
+        """See Machine."""
+        if self._qmp is None:
+            return
+        sizes, plain = disk_sizes(self._settings, count), len(disk_sizes(self._settings, 0))
+        devices = self._qmp.ask("qom-list", path="/machine/peripheral")
+        there = {int(d["name"].removeprefix("raid")) for d in devices if d["name"].startswith("raid")}
+        for number in there - set(range(plain, len(sizes))):
+            self._qmp.ask("device_del", id=f"raid{number}")
+            self._let_go(f"d{number}")
+        for number in set(range(plain, len(sizes))) - there:
+            file = {"driver": "file", "filename": str(self._make_disk(number, sizes[number]))}
+            node: dict[str, Any] = {"driver": "qcow2", "node-name": f"d{number}", "file": file}
+            self._qmp.ask("blockdev-add", **node, discard="unmap", cache={"direct": False, "no-flush": True})
+            device: dict[str, Any] = {**volume(self._context.service_tag, number)}
+            self._qmp.ask("device_add", **device)
+
+    def _let_go(self, node: str) -> None:
+        """Wait until QEMU has closed the file of a disk that was taken out; one of the start goes by itself."""
+        assert self._qmp is not None  # noqa: S101 - looked at by the caller
+        named: dict[str, Any] = {"node-name": node}
+        for _ in range(100):
+            with contextlib.suppress(OSError):
+                self._qmp.ask("blockdev-del", **named)
+            known = {one["node-name"] for one in self._qmp.ask("query-named-block-nodes")}
+            if node not in known | {one["device"] for one in self._qmp.ask("query-block")}:
+                return
+            time.sleep(0.05)
+        raise OSError(f"QEMU does not let go of the disk {node}")
+
     def close(self) -> None:
         """See Machine."""
         qmp, self._qmp = self._qmp, None
@@ -228,15 +262,32 @@ class QemuMachine:
             qmp.close()
 
 
-def disk_sizes(settings: dict[str, Any], boot: Boot) -> list[int]:
-    """Sizes in GB of the disks that the guest has: those of the settings, then the RAID volumes.
+def disk_file(folder: Path, number: int) -> Path:
+    """Where the bytes of a disk are."""
+    return folder / f"disk{number}.qcow2"
+
+
+def volume(service_tag: str, number: int) -> dict[str, str]:
+    """The device of a RAID volume: a SCSI disk, which Linux takes up while it runs, as it does a controller's."""
+    serial = f"{service_tag}D{number:02d}"
+    return {
+        "driver": "scsi-hd",
+        "bus": "perc.0",
+        "drive": f"d{number}",
+        "id": f"raid{number}",
+        "serial": serial,
+    }
+
+
+def disk_sizes(settings: dict[str, Any], volumes: int) -> list[int]:
+    """Sizes in GB of the disks that the guest has with so many RAID volumes: those of the settings, then the volumes.
 
     A disk with ``raid`` is what a volume is put on: there only while there is one, in the size that it says.
     """
     disks = settings.get("disks", [])
     plain = [int(d["size_gb"]) for d in disks if not d.get("raid")]
     behind = [int(d["size_gb"]) for d in disks if d.get("raid")]
-    return plain + behind[: len(boot.volumes)]
+    return plain + behind[:volumes]
 
 
 def command(settings: dict[str, Any], context: Context, folder: Path, boot: Boot) -> list[str]:
@@ -284,14 +335,20 @@ def command(settings: dict[str, Any], context: Context, folder: Path, boot: Boot
             f",speed={tap.get('speed_mbps', 1000)}{index('nic:' + tap['port'])}",
         ]
     kinds = [d.get("kind", "virtio") for d in settings.get("disks", []) if not d.get("raid")]
-    for number in range(len(disk_sizes(settings, boot))):
-        kind = kinds[number] if number < len(kinds) else "virtio"
-        driver = "nvme" if kind == "nvme" else "virtio-blk-pci"
+    if any(d.get("raid") for d in settings.get("disks", [])):
+        argv += ["-device", "virtio-scsi-pci,id=perc"]
+    for number in range(len(disk_sizes(settings, len(boot.volumes)))):
+        if number < len(kinds):
+            driver = "nvme" if kinds[number] == "nvme" else "virtio-blk-pci"
+            device = f"{driver},drive=d{number},serial={context.service_tag}D{number:02d}"
+        else:
+            facts = volume(context.service_tag, number)
+            device = ",".join([facts.pop("driver"), *(f"{name}={value}" for name, value in facts.items())])
         argv += [
             "-drive",
-            f"if=none,id=d{number},file={folder}/disk{number}.qcow2,format=qcow2,cache=unsafe,discard=unmap",
+            f"if=none,id=d{number},file={disk_file(folder, number)},format=qcow2,cache=unsafe,discard=unmap",
             "-device",
-            f"{driver},drive=d{number},serial={context.service_tag}D{number:02d}{index(f'disk:{number}')}",
+            device + index(f"disk:{number}"),
         ]
     argv += ["-device", "qemu-xhci,id=usb", "-device", "ahci,id=ahci"]
     medium = boot.media.get("cd")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from rackwright.lab.bmc import boot
 from rackwright.lab.bmc.http import OK_STATUS, ROOT, Json, Request, Response, collection, link, resource
 from rackwright.lab.bmc.jobs import JobFailed, effect
 from rackwright.lab.bmc.messages import BASE, IDRAC, RedfishError, not_found
@@ -173,6 +174,7 @@ def make(bmc: Bmc, job: dict[str, Any]) -> None:
     if any(set(v["drives"]) & set(new["drives"]) for v in kept.values()):
         raise JobFailed("A drive has become part of another volume.")
     kept[new["id"]] = new
+    _tell_machine(bmc)
 
 
 @delete(f"{STORAGE}/{{controller}}/Volumes/{{volume}}")
@@ -194,6 +196,7 @@ def unmake(bmc: Bmc, job: dict[str, Any]) -> None:
     gone = volumes_of(bmc, job["payload"]["controller"]).pop(job["payload"]["id"], None)
     if gone is None:
         raise JobFailed("The volume is not there any more.")
+    _tell_machine(bmc)
 
 
 @post(f"{STORAGE}/{{controller}}/Volumes/{{volume}}/Actions/Volume.Initialize")
@@ -242,3 +245,13 @@ def reset_storage(bmc: Bmc, request: Request, controller: str) -> Response:
 def forget(bmc: Bmc, job: dict[str, Any]) -> None:
     """The job that removes all volumes."""
     volumes_of(bmc, job["payload"]["controller"]).clear()
+    _tell_machine(bmc)
+
+
+def _tell_machine(bmc: Bmc) -> None:
+    """A running system sees the disks of its volumes at once."""
+    try:
+        bmc.machine.change_volumes(len(boot.volumes(bmc)))
+    except OSError as error:
+        bmc.events.write("machine failed", error=str(error))
+        raise JobFailed(str(error)) from error
