@@ -24,8 +24,9 @@ OTHER_DISK_GB = 16
 DEVICE_NAME_LIMIT = 15
 #: Where a site doesn't say which switch a port is cabled to.
 SOME_SWITCH = "fabric"
-#: Emulated machines for each processor of this machine; with more, timeouts are met too late.
-MACHINES_PER_CPU = 2
+#: Processors of this machine that the containers take, and that an emulated GPU worker or control plane does. A control
+#: plane with one for itself did not come up: its API server was restarted again and again, as it answered too late.
+CONTAINERS, WORKER, CONTROL_PLANE = 0.5, 0.75, 2.0
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,16 @@ def choose(model: SiteModel, available: int, processors: int) -> tuple[tuple[str
     able.sort(key=lambda node: (not node.is_gpu_worker, node.name))
     each = (MEMORY_MIB + OVERHEAD_MIB) * MIB
     fits = [n for n in range(1, len(able) + 1) if judge_memory(available, len(model.nodes), n, each).ok]
-    by_memory, by_processors = max(fits, default=0), processors * MACHINES_PER_CPU
+    by_memory, by_processors, left = max(fits, default=0), 0, processors - CONTAINERS
+    for node in able:
+        left -= CONTROL_PLANE if node.is_control_plane else WORKER
+        by_processors += left >= 0
     names = tuple(sorted(node.name for node in able[: min(by_memory, by_processors)]))
     if len(names) == len(able):
         return names, "all servers but the head"
-    limit = f"{processors} processors, {MACHINES_PER_CPU} emulated machines each"
+    limit = (
+        f"{processors} processors, of which a control plane takes {CONTROL_PLANE:g} and another {WORKER:g}"
+    )
     if by_memory < by_processors:
         limit = judge_memory(available, len(model.nodes), len(names) + 1, each).evidence
     if not names:

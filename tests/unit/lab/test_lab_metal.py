@@ -107,11 +107,17 @@ def test_without_names_all_but_the_head_where_there_is_room(minimal: SiteModel) 
     names, why = metal_spec.choose(minimal, 13 * GIB, 8)
     assert names == ("r660-2", WORKER)
     assert "2 of the 3" in why and "13.0 GiB available" in why and "3 of them emulated" in why
-    names, why = metal_spec.choose(minimal, 64 * GIB, 1)
-    assert names == ("r660-2", WORKER)
-    assert "1 processors" in why
+    names, why = metal_spec.choose(minimal, 64 * GIB, 2)
+    assert names == (WORKER,)
+    assert (
+        why
+        == "1 of the 3 servers beside the head, for 2 processors, of which a control plane takes 2 and another 0.75"
+    )
+    assert metal_spec.choose(minimal, 64 * GIB, 4)[0] == ("r660-2", WORKER)
     with pytest.raises(UsageError, match="no room"):
         metal_spec.choose(minimal, 5 * GIB, 8)
+    with pytest.raises(UsageError, match="1 processors"):
+        metal_spec.choose(minimal, 64 * GIB, 1)
 
 
 def test_metal_on_the_command_line(minimal: SiteModel) -> None:
