@@ -5,6 +5,7 @@ resumable.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
@@ -28,6 +29,9 @@ GRACE_SECONDS = 10.0
 FORKS = 16
 """As in ansible.cfg."""
 MOST_FORKS = 64
+PR_SET_PDEATHSIG = 1
+"""Of Linux' prctl: the signal that a process gets when its parent ends."""
+_LIBC = ctypes.CDLL(None)
 SERVER = "rackwright_server"
 """The action whose failure is one server's alone: the others go on without it."""
 
@@ -174,6 +178,11 @@ def _events(path: Path, offset: int) -> tuple[list[dict[str, object]], int]:
     return [json.loads(line) for line in data[:end].splitlines() if line.strip()], offset + end
 
 
+def tied() -> None:
+    """In a child: end with who started it, also when that is killed. Two playbooks at the same nodes undo each other."""
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End ansible-playbook with all its children, kindly first."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -214,7 +223,7 @@ def roll_out(
         out.flush()
         process = subprocess.Popen(
             wrap(line), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            cwd=checkout(), env=env, start_new_session=True,
+            cwd=checkout(), env=env, start_new_session=True, preexec_fn=tied,
         )  # fmt: skip
         try:
             _follow(process, events_file, timeline, watch, record, mark=not options.partial)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -161,3 +165,22 @@ def test_without_a_terminal_progress_is_a_few_plain_lines(tmp_path: Path) -> Non
     assert len(lines) == 4
     assert "head: begins" in lines[0]
     assert "head: passed" in lines[1]
+
+
+def test_the_playbook_ends_with_a_run_that_is_killed() -> None:
+    """Else it would go on beside the next run, and both would change the same nodes."""
+    script = (
+        "import subprocess, time; from rackwright.rollout.run import tied; "
+        "child = subprocess.Popen(['sleep', '60'], start_new_session=True, preexec_fn=tied); "
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        child = Path("/proc", run.stdout.readline().strip(), "stat")
+        assert child.exists()
+        run.kill()
+    deadline = time.monotonic() + 10
+    with contextlib.suppress(OSError):  # it has gone
+        while ") Z " not in child.read_text():  # or nobody is there to reap it
+            assert time.monotonic() < deadline, "it runs on"
+            time.sleep(0.05)
