@@ -255,7 +255,10 @@ def report(sizes: list[int], rows: list[dict[str, float]]) -> None:
         print(f"{size:5} servers: " + ", ".join(f"{name} {value:.2f}" for name, value in row.items()))
     print(f"{sizes[-1] / sizes[0]:g} times the servers (goal: at most 11 times the time):")
     print("  " + ", ".join(f"{name} {rows[-1][name] / rows[0][name]:.1f} times" for name in rows[0]))
-    print("again, of the first run: " + ", ".join(f"{row['again'] / row['first run']:.2f}" for row in rows))
+    if "again" in rows[0]:
+        print(
+            "again, of the first run: " + ", ".join(f"{row['again'] / row['first run']:.2f}" for row in rows)
+        )
 
 
 def main() -> None:

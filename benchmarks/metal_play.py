@@ -5,7 +5,8 @@ Everything is in a network of its own that leads nowhere, with: Ironic (release 
 a virtual BMC for each server with factory password and certificate (all in one process); agents that call back at
 once; an ssh that answers for all. The head is this machine by Ansible's local connection. The playbook is the
 product's own, as it is; its first play, which installs Ironic, finds no host within ``--limit``. ``--servers``: of each
-site only so many. ``--inspect``: up to the comparison with the order (``--skip-tags configure,install``).
+site only so many. ``--inspect``: up to the comparison with the order (``--skip-tags configure,install``). ``--once``:
+without the second run.
 """
 
 from __future__ import annotations
@@ -191,11 +192,9 @@ def play(
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, most
 
 
-def measure(
-    programs: Path, size: int, servers: int, forks: int, inspect: bool, folder: Path
-) -> dict[str, float]:
+def measure(asked: argparse.Namespace, size: int, folder: Path) -> dict[str, float]:
     """Both runs of the playbook, in a site of so many servers for all or some of them."""
-    count = min(size, servers or size)
+    count, programs = min(size, asked.servers or size), asked.ironic
     site = in_ranges(folder / "site", size)
     model = load_site(site)
     ca = authority(model, folder)
@@ -217,11 +216,11 @@ def measure(
     ):
         environment["RACKWRIGHT_OVERLAY"] = str(folder / "overlay.yml")
         environment["ANSIBLE_VAULT_PASSWORD_FILE"] = str(folder / "password")
-        for run in ("first run", "again"):
+        for run in ("first run", *(() if asked.once else ("again",))):
             before = spent(engine), spent(redfish)
             with Agents(model, url, ca):
                 found[run], used, most = play(
-                    site, count, folder, environment, forks, run == "first run", inspect
+                    site, count, folder, environment, asked.forks, run == "first run", asked.inspect
                 )
             found[f"processor of Ansible, {run}"] = used
             found[f"processor of Ironic, {run}"] = spent(engine) - before[0]
@@ -243,6 +242,7 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=0, help="of each site only so many")
     parser.add_argument("--forks", type=int, default=32)
     parser.add_argument("--inspect", action="store_true", help="nothing is set or installed")
+    parser.add_argument("--once", action="store_true", help="without the second run")
     parser.add_argument("--apart", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if not arguments.apart:
@@ -256,16 +256,7 @@ def main() -> None:
         try:
             for size in sizes:
                 with tempfile.TemporaryDirectory(dir=scratch) as folder:
-                    rows.append(
-                        measure(
-                            arguments.ironic,
-                            size,
-                            arguments.servers,
-                            arguments.forks,
-                            arguments.inspect,
-                            Path(folder),
-                        )
-                    )
+                    rows.append(measure(arguments, size, Path(folder)))
         finally:
             subprocess.run(["umount", "--lazy", "/etc", scratch], check=True)
     print(f"{os.cpu_count()} processors, {arguments.forks} servers at a time")
