@@ -217,6 +217,13 @@ def roll_out(
     timeline = Timeline(time.time())
     env = {**os.environ, **environment(events_file), **(env or {})}
     ended = -1
+
+    def passed(name: str) -> None:
+        """A phase is done, and stays so for the next run, whatever ends this one."""
+        if not options.partial:
+            merge(earlier, timeline).write(options.output / "timeline.json")
+            record.mark(name)
+
     with log.open("ab") as out:
         line = command_line(options)
         out.write(f"\n# {time.strftime('%F %T')} {' '.join(line)}\n".encode())
@@ -226,15 +233,15 @@ def roll_out(
             cwd=checkout(), env=env, start_new_session=True, preexec_fn=tied,
         )  # fmt: skip
         try:
-            _follow(process, events_file, timeline, watch, record, mark=not options.partial)
+            _follow(process, events_file, timeline, watch, passed)
             ended = process.returncode
         finally:
             _end(process)
             timeline.finish(time.time(), ok=ended == 0)
             if not options.partial:
                 merge(earlier, timeline).write(options.output / "timeline.json")
-    if ended == 0 and timeline.phase is not None and not options.partial:
-        record.mark(timeline.phase.name)
+    if ended == 0 and timeline.phase is not None:
+        passed(timeline.phase.name)
     watch(timeline)
     if ended != 0:
         raise failure(options, timeline, ended, log)
@@ -246,20 +253,19 @@ def _follow(
     events_file: Path,
     timeline: Timeline,
     watch: Watch,
-    record: Record,
-    mark: bool,
+    passed: Callable[[str], None],
 ) -> None:
-    """Feed events into the timeline until the process has ended and everything was read."""
+    """Feed events into the timeline until the process has ended and everything was read; name each phase that passed."""
     offset, seen = 0, 0
     while True:
         over = process.poll() is not None
         events, offset = _events(events_file, offset)
         for event in events:
             timeline.add(event)
-        while mark and seen < len(timeline.phases) - 1:  # a next phase begins only when the one before passed
+        while seen < len(timeline.phases) - 1:  # a next phase begins only when the one before passed
             name = timeline.phases[seen].name
             if not any(f.phase == name and f.action.endswith(SERVER) for f in timeline.failures):
-                record.mark(name)
+                passed(name)
             seen += 1
         watch(timeline)
         if over:

@@ -122,6 +122,27 @@ def test_an_interrupted_rollout_ends_its_playbook_and_keeps_its_timeline(tmp_pat
     assert Record(wanted.output, wanted.site).done == ("head",)
 
 
+def test_what_was_done_before_a_kill_is_known_to_the_next_run(tmp_path: Path) -> None:
+    """Its report would otherwise miss a phase, and call the whole failed."""
+    wanted = options(tmp_path, head=GOOD, nodes=SLOW)
+
+    def watch(timeline: Timeline) -> None:
+        if timeline.task is not None and timeline.task.name == "Sleep":
+            written = read_timeline(wanted.output / "timeline.json")
+            assert written is not None  # by now: nothing is written any more when it is killed
+            assert [(p.name, p.result) for p in written.phases][:1] == [("head", "passed")]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        roll_out(wanted, watch)
+    wanted = options(tmp_path, head=GOOD, nodes=GOOD)
+    rest = Options(wanted.site, wanted.output, ("nodes",), playbooks=wanted.playbooks)
+    assert [(p.name, p.result) for p in roll_out(rest, silent).phases] == [
+        ("head", "passed"),
+        ("nodes", "passed"),
+    ]
+
+
 def test_a_playbook_that_can_t_be_read_is_reported_with_ansible_s_words(tmp_path: Path) -> None:
     with pytest.raises(RunFailure) as caught:
         roll_out(options(tmp_path, head="---\n- hosts: [\n"), silent)
