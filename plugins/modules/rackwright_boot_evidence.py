@@ -39,6 +39,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+MOST_STRANGERS = 2000  # a line each: among a rack that boots, the one that counts may be the first of many
 TAIL = 4_000_000  # bytes of the web server's log that are looked at
 MAC = re.compile(r"\b([0-9a-f]{2}(?::[0-9a-f]{2}){5})\b", re.IGNORECASE)
 LEASED = re.compile(r"DHCP(?:ACK|OFFER)\(\S+\) (\d+\.\d+\.\d+\.\d+) ([0-9a-f:]{17})", re.IGNORECASE)
@@ -59,10 +60,16 @@ def sort_journal(
         if found and found.group(1).lower() in wanted:
             dhcp.append(line)
         elif found and "DHCPDISCOVER" in line:
+            strangers.pop(found.group(1).lower(), None)  # who asked last comes last
             strangers[found.group(1).lower()] = line
         elif "tftp" in line and any(re.search(rf"\b{re.escape(address)}\b", line) for address in mine):
             tftp.append(line)
     return dhcp, tftp, strangers, mine
+
+
+def latest(strangers: dict[str, str]) -> dict[str, str]:
+    """The other MAC addresses that asked last."""
+    return dict(list(strangers.items())[-MOST_STRANGERS:])
 
 
 def recent(line: str, since: float) -> bool:
@@ -102,7 +109,7 @@ def main() -> None:
         dhcp=dhcp[-keep:],
         tftp=tftp[-keep:],
         http=http[-keep:],
-        strangers=dict(list(strangers.items())[-keep:]),
+        strangers=latest(strangers),
         looked=code in (0, 1),  # 1: no line fits
     )
 

@@ -27,6 +27,15 @@ def test_lines_are_sorted_by_whose_they_are() -> None:
     assert mine == {"10.40.3.12", "10.40.3.201"}
 
 
+def test_a_stranger_is_known_among_a_rack_that_boots() -> None:
+    rack = [LINES[1].replace(MAC, f"b0:7b:25:50:{n // 200:02x}:{n % 200:02x}") for n in range(1900)]
+    found = evidence.latest(evidence.sort_journal([LINES[0], *rack], [MAC], [])[2])
+    assert found[OTHER] == LINES[0]
+    crowd = [*rack, *(line.replace("25:50", "25:60") for line in rack), LINES[0], *rack]
+    found = evidence.latest(evidence.sort_journal([LINES[0], *crowd], [MAC], [])[2])
+    assert len(found) == evidence.MOST_STRANGERS and OTHER in found
+
+
 def test_old_lines_of_the_web_server_are_left_out() -> None:
     stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
     assert evidence.recent(f'10.40.3.201 - - [{stamp}] "GET /boot.ipxe HTTP/1.1" 200 12', time.time() - 60)
