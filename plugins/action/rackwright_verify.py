@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
         except RackwrightError as error:
             raise AnsibleActionFail(str(error)) from None
         if args["stage"] == "judge":
-            return self._judge(model, checks, args["output"], variables)
+            return self._judge(model, checks, args["output"], variables, args["patience"])
         return self._collect(model, checks, args["stage"], variables, args["patience"])
 
     def _collect(
@@ -101,7 +101,7 @@ class ActionModule(ActionBase):
         return {"changed": False, "commands": len(commands), "seconds": round(time.monotonic() - begin, 1)}
 
     def _judge(
-        self, model: SiteModel, checks: list[Check], output: str, variables: dict[str, Any]
+        self, model: SiteModel, checks: list[Check], output: str, variables: dict[str, Any], patience: float
     ) -> dict[str, Any]:
         begin, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
         evidence = Evidence()
@@ -116,7 +116,7 @@ class ActionModule(ActionBase):
         if any(node.name in played for node in model.control_planes):
             places.add(CLUSTER)
         checks = checking.within(checks, frozenset(places | {WORKSTATION}))
-        checking.ask_workstation(checks, evidence)
+        checking.ask_workstation(checks, evidence, patience)
         results = checking.judge(checks, evidence)
         bad = checking.failed(results)
         if output:

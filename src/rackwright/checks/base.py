@@ -44,13 +44,14 @@ LIMIT = re.compile(r"^(--(?:request-|command-|dial-)?timeout=)(\d+)s$")
 @dataclass(frozen=True)
 class Output:
     """What a command or request gave: ``rc`` 0 is success, -1 it could not be started or timed out;
-    seconds.
+    seconds; how often it was asked.
     """
 
     rc: int
     stdout: str = ""
     stderr: str = ""
     seconds: float = 0.0
+    tries: int = 1
 
     @property
     def last_words(self) -> str:
@@ -86,6 +87,10 @@ class Evidence:
             return self._outputs[place, key]
         except KeyError:
             raise NoEvidenceError(f"{place} gave no answer to '{key}'") from None
+
+    def tries(self, place: str, key: str) -> int:
+        """How often it was asked; 1 also where there is no output."""
+        return self._outputs.get((place, key), Output(0)).tries
 
     def text(self, place: str, key: str) -> str:
         """The standard output; raises NoEvidenceError when there is none or the command failed."""
@@ -221,7 +226,9 @@ class Check:
             )
         hint = "" if verdict.ok else str(verdict.hint or self.hint)
         result: Literal["passed", "failed"] = "passed" if verdict.ok else "failed"
-        return CheckResult(self.id, self.layer, self.target, result, verdict.evidence, hint)
+        tries = max((evidence.tries(need.place, need.what.key) for need in self.needs), default=1)
+        said = verdict.evidence + (f" (asked up to {tries} times)" if tries > 1 else "")
+        return CheckResult(self.id, self.layer, self.target, result, said, hint)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import json
 import textwrap
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from rackwright.checks.base import (
 from rackwright.errors import UsageError
 
 SIDE_BY_SIDE = 6
+LONGER_S = 30.0
+"""Seconds for which a request without an answer is made again, for each time that ``patience`` is more than 1."""
+AGAIN_AFTER_S = 3.0
 
 
 def commands_for(checks: Iterable[Check], place: str, patience: float = 1.0) -> list[dict[str, Any]]:
@@ -48,22 +52,31 @@ def within(checks: Iterable[Check], places: frozenset[str]) -> list[Check]:
     return [check for check in checks if all(need.place in known for need in check.needs)]
 
 
-def ask_workstation(checks: Iterable[Check], evidence: Evidence) -> None:
-    """Make every request of the checks from here, several at a time, and add the outputs to the evidence."""
+def ask_workstation(checks: Iterable[Check], evidence: Evidence, patience: float = 1.0) -> None:
+    """Make every request of the checks from here, several at a time, and add the outputs to the evidence.
+
+    ``patience`` 1: once, as a service must answer always. More: one that gets no answer is made again for a while,
+    as slow machines may be busy with the pods that the checks themselves have just started; the result says so.
+    """
     requests: dict[str, Request] = {}
     for check in checks:
         for need in check.needs:
             if isinstance(need.what, Request):
                 requests.setdefault(need.what.key, need.what)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        outputs = pool.map(lambda request: _asked(request, evidence), requests.values())
+        until = time.monotonic() + LONGER_S * (patience - 1)
+        outputs = pool.map(lambda request: _asked(request, evidence, until), requests.values())
         for key, output in zip(list(requests), list(outputs), strict=True):
             evidence.add(WORKSTATION, key, output)
 
 
-def _asked(request: Request, evidence: Evidence) -> Output:
+def _asked(request: Request, evidence: Evidence, until: float) -> Output:
     ask: Callable[[Evidence], Output] = request.ask
-    return ask(evidence)
+    output, tries = ask(evidence), 1
+    while output.rc != 0 and time.monotonic() + AGAIN_AFTER_S < until:
+        time.sleep(AGAIN_AFTER_S)
+        output, tries = ask(evidence), tries + 1
+    return replace(output, tries=tries)
 
 
 def judge(checks: Iterable[Check], evidence: Evidence) -> list[CheckResult]:
