@@ -20,6 +20,7 @@ from rackwright.lab.spec import LabSpec, NodeSpec, from_site
 from rackwright.lab.state import State
 from rackwright.metal import hostkeys
 from rackwright.metal.configdrive import configdrive
+from rackwright.metal.walk import Stuck
 from rackwright.mirror.api import bundle_path
 from rackwright.site import load_site
 
@@ -67,8 +68,12 @@ def booted(scratch: Path) -> tuple[LabSpec, NodeSpec]:
     assert redfish(spec, n, "PATCH", SYSTEM, {"Boot": boot})[0] in (200, 202, 204)
     switch(spec, n, "On")
     server = load_site(SITE).node(BARE)
-    with metal.inside(spec.namespace):
-        hostkeys.record(server, State(NAME).known_hosts, BOOT_LIMIT_S)
+    try:
+        with metal.inside(spec.namespace):
+            hostkeys.record(server, State(NAME).known_hosts, BOOT_LIMIT_S)
+    except Stuck as stuck:
+        console = metal.MetalFiles(State(NAME).node(BARE)).console.read_text(errors="replace")
+        pytest.fail(f"{stuck}; its console's end:\n{console[-4000:]}")
     assert lab.answers(spec, State(NAME), n, limit_s=90)
     return spec, n
 

@@ -78,23 +78,30 @@ def run(args: argparse.Namespace) -> int:
     """Rehearse; 0 when every phase and every check passed."""
     site = resolve_site(args.site)
     model = load_ready_site(site)
-    metal, why = bare_machines(model, args.metal)
+    metal, why = bare_machines(model, args.metal, args.name)
     spec = from_site(model, args.name, metal)
     phases = until(args.until, bool(metal))
     with Rehearsing(model, site, spec, phases, args.keep, why) as rehearsal:
         return rehearsal.run()
 
 
-def bare_machines(model: SiteModel, named: Sequence[str] | None) -> tuple[tuple[str, ...], str]:
+def bare_machines(
+    model: SiteModel, named: Sequence[str] | None, lab_name: str | None = None
+) -> tuple[tuple[str, ...], str]:
     """The nodes that begin as bare machines, and in words which and why; ``named`` is what ``--metal`` was given.
 
-    None is no ``--metal``, an empty list one without names. UsageError where there is no room for one.
+    None is no ``--metal``, an empty list one without names: those of a lab that is there already, as what they take
+    is no longer available; else as many as there is room for. UsageError where that is none.
     """
     if named is None:
         return (), ""
     names = tuple(dict.fromkeys(name for words in named for name in words.split(",") if name))
     if names:
         return names, f"bare machines: {', '.join(names)}"
+    before = State(lab_name or model.name).spec()
+    there = {n.name for n in before.nodes if n.metal} if before else set()
+    if there and there <= {n.name for n in model.nodes}:
+        return tuple(sorted(there)), f"bare machines: {', '.join(sorted(there))} (the lab's)"
     available = memory_available(Path("/proc/meminfo").read_text())
     names, why = metal_spec.choose(model, available, len(os.sched_getaffinity(0)))
     return names, f"bare machines: {', '.join(names)} ({why})"

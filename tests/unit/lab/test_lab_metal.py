@@ -101,19 +101,19 @@ def test_a_port_without_a_stated_switch_is_on_some_switch(minimal: SiteModel) ->
 
 def test_without_names_all_but_the_head_where_there_is_room(minimal: SiteModel) -> None:
     assert metal_spec.choose(minimal, 64 * GIB, 8) == (
-        ("r660-2", "r660-3", WORKER),
+        ("r660-2", "r660-3", WORKER, "r760xa-2"),
         "all servers but the head",
     )
     names, why = metal_spec.choose(minimal, 13 * GIB, 8)
-    assert names == ("r660-2", WORKER)
-    assert "2 of the 3" in why and "13.0 GiB available" in why and "3 of them emulated" in why
+    assert names == (WORKER, "r760xa-2")
+    assert "2 of the 4" in why and "13.0 GiB available" in why and "3 of them emulated" in why
     names, why = metal_spec.choose(minimal, 64 * GIB, 2)
-    assert names == (WORKER,)
+    assert names == (WORKER, "r760xa-2")
     assert (
         why
-        == "1 of the 3 servers beside the head, for 2 processors, of which a control plane takes 2 and another 0.75"
+        == "2 of the 4 servers beside the head, for 2 processors, of which a control plane takes 2 and another 0.75"
     )
-    assert metal_spec.choose(minimal, 64 * GIB, 4)[0] == ("r660-2", WORKER)
+    assert metal_spec.choose(minimal, 64 * GIB, 4)[0] == ("r660-2", WORKER, "r760xa-2")
     with pytest.raises(UsageError, match="no room"):
         metal_spec.choose(minimal, 5 * GIB, 8)
     with pytest.raises(UsageError, match="1 processors"):
@@ -131,6 +131,21 @@ def test_metal_on_the_command_line(minimal: SiteModel) -> None:
         args = parser.parse_args(["rehearse", "inventories/minimal", *words])
         assert rehearse.bare_machines(minimal, args.metal)[0] == (named or ())
     assert parser.parse_args(["rehearse", "inventories/minimal", "--metal"]).metal == []
+
+
+def test_without_names_a_lab_that_is_there_goes_on_with_its_machines(
+    minimal: SiteModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its machines take is no longer available, so a choice anew would be of fewer."""
+    monkeypatch.setattr(rehearse, "memory_available", lambda text: 5 * GIB)
+    with pytest.raises(UsageError, match="no room"):
+        rehearse.bare_machines(minimal, [])
+    State(minimal.name).prepare(from_site(minimal, None, [WORKER, "r660-3"]))
+    assert rehearse.bare_machines(minimal, [])[0] == ("r660-3", WORKER)
+    State("other").prepare(from_site(minimal, "other", []))
+    with pytest.raises(UsageError, match="no room"):
+        rehearse.bare_machines(minimal, [], "other")
+    assert rehearse.bare_machines(minimal, ["r660-2"])[0] == ("r660-2",)
 
 
 def devices(lab: LabSpec) -> dict[str, Device]:
@@ -301,13 +316,13 @@ def test_a_registered_host_key_stays_while_containers_keys_are_the_lab_s(mixed: 
         if not n.metal:
             node.prepare(mixed, n, state)
     state.write_known_hosts(mixed)
-    assert len(state.known_hosts.read_text().splitlines()) == 2
+    assert len(state.known_hosts.read_text().splitlines()) == 3
     learnt = "10.40.0.12,r660-2.minimal.example,r660-2 ssh-ed25519 AAAA\n"
     with state.known_hosts.open("a") as file:
         file.write(learnt + "10.40.0.11 ssh-ed25519 stale\n")
     state.write_known_hosts(mixed)
     lines = state.known_hosts.read_text().splitlines(keepends=True)
-    assert learnt in lines and len(lines) == 3
+    assert learnt in lines and len(lines) == 4
 
 
 def test_nobody_answers_where_no_lab_is(mixed: LabSpec, monkeypatch: pytest.MonkeyPatch) -> None:
