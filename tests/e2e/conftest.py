@@ -202,7 +202,7 @@ def arguments() -> Iterator[ArgumentWatch]:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The minimal site: three control planes, one GPU server; fresh at the start, gone at the end."""
+    """The minimal site: three control planes, two GPU servers; fresh at the start, gone at the end."""
     standing = Lab("inventories/minimal", os.environ.get("RACKWRIGHT_E2E_NAME", "e2e"))
     if "RACKWRIGHT_E2E_KEEP" not in os.environ:
         standing.down()

@@ -1,8 +1,8 @@
 """Two servers from power-off, side by side, to Ready nodes that serve a model; the rehearsal is killed while they are written.
 
-The site is ``inventories/minimal`` with a second GPU server, as its other servers are control planes: one of those that is
-emulated needs more than two processors give it. ``pytest -m emulated tests/e2e/test_emulated_rehearsal.py`` takes three
-quarters of an hour, so ``scripts/test`` leaves it out. RACKWRIGHT_E2E_KEEP leaves the lab standing.
+The command chooses them: an emulated control plane needs more than two processors give it. ``pytest -m emulated
+tests/e2e/test_emulated_rehearsal.py`` takes three quarters of an hour, so ``scripts/test`` leaves it out.
+RACKWRIGHT_E2E_KEEP leaves the lab standing.
 """
 
 from __future__ import annotations
@@ -22,25 +22,10 @@ from rackwright.lab.state import State
 from .conftest import CHECKOUT, RACKWRIGHT, Lab
 
 pytestmark = pytest.mark.emulated
-NAME, HEAD, BARE = "two-bare", "r660-1", ("r760xa-1", "r760xa-2")
-SITE = f"build/e2e/{NAME}"
-REHEARSE = [*RACKWRIGHT, "rehearse", SITE, "--keep", "--metal", *BARE]
-SECOND = """\
-  - name: r760xa-2
-    profile: r760xa
-    roles: [gpu_worker]
-    rack: a
-    unit: 32
-    service_tag: 6QS72L4
-    bmc: {address: 10.40.3.122, mac: "b0:7b:25:40:16:00"}
-    addresses: {management: 10.40.0.22, external: 10.40.1.22, oob: 10.40.3.22}
-    ports:
-      lom1: {mac: "b0:7b:25:40:16:01"}
-      ocp1: {mac: "b8:3f:d2:40:16:01", switch: leaf-a, port: ethernet1/1/5}
-      ocp2: {mac: "b8:3f:d2:40:16:02", switch: leaf-b, port: ethernet1/1/5}
-
-serving:
-"""
+SITE, NAME, HEAD = "inventories/minimal", "minimal", "r660-1"
+BARE = ("r760xa-1", "r760xa-2")  # what the command chooses on two processors
+REHEARSE = [*RACKWRIGHT, "rehearse", SITE, "--keep", "--metal"]
+LOGS = CHECKOUT / "build/e2e"
 STATES = (
     "import sqlite3; base = sqlite3.connect('file:/var/lib/ironic/rackwright/ironic.sqlite?mode=ro', uri=True); "
     "print(base.execute('select name, provision_state from nodes').fetchall())"
@@ -50,11 +35,7 @@ STATES = (
 @pytest.fixture(scope="module")
 def site() -> Iterator[Lab]:
     """The site, of which nothing stands yet."""
-    text = (CHECKOUT / "inventories/minimal/site.yml").read_text()
-    folder = CHECKOUT / SITE
-    folder.mkdir(parents=True, exist_ok=True)
-    made = text.replace("name: minimal", f"name: {NAME}").replace("serving:\n", SECOND)
-    (folder / "site.yml").write_text(made)
+    LOGS.mkdir(parents=True, exist_ok=True)
     lab = Lab(SITE, NAME)
     lab.down()
     yield lab
@@ -77,7 +58,7 @@ def starts(node: str) -> int:
 
 
 def test_killed_while_the_servers_are_written(site: Lab) -> None:
-    log = CHECKOUT / SITE / "killed.log"
+    log = LOGS / "killed.log"
     with log.open("w") as output:
         running = subprocess.Popen(
             REHEARSE, cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
@@ -94,7 +75,7 @@ def test_killed_while_the_servers_are_written(site: Lab) -> None:
 
 def test_the_same_command_goes_on_to_the_last_check(site: Lab) -> None:
     done = subprocess.run(REHEARSE, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    (CHECKOUT / SITE / "rehearsed.log").write_text(done.stdout + done.stderr)
+    (LOGS / "rehearsed.log").write_text(done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     report = json.loads((CHECKOUT / "build/rehearsals" / NAME / "report.json").read_text())
     assert report["result"] == "passed"

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]
 SITE = str(ROOT / "inventories/minimal")
 ONE, TWO = "labtest-1", "labtest-2"
-NODES = ("r660-1", "r660-2", "r660-3", "r760xa-1")
+NODES = ("r660-1", "r660-2", "r660-3", "r760xa-1", "r760xa-2")
 
 
 def lab(*argv: str, name: str = ONE, site: str = SITE) -> list[str]:

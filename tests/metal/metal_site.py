@@ -20,7 +20,7 @@ def site_of(folder: Path, names: Sequence[str], raid: Sequence[str]) -> SiteMode
     Racks, units, MACs and service tags follow from the order.
     """
     site = yaml.safe_load((checkout() / "inventories/minimal/site.yml").read_text(encoding="utf-8"))
-    head, *others, _ = site["servers"]
+    head, *others = (server for server in site["servers"] if server["profile"] == "r660")
     for server, name in zip(others, raid, strict=True):
         server["name"] = name
     site["servers"] = [head, *others, *(_worker(number, name) for number, name in enumerate(names))]

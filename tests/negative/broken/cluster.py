@@ -76,12 +76,14 @@ ROLES = (
         "no-worker",
         "some-worker",
         ("    roles: [gpu_worker]", "    roles: [head]"),
+        ("    roles: [gpu_worker]", "    roles: [head]"),
         ("\nservers:", "\n§servers:"),
         site="minimal",
     ).but(
         {
             "role-of-profile": "a GPU server isn't validated as head",
             "head-vip": "two heads share no address",
+            "too-many-heads": "there are three",
             "profile-not-there": "the model has no server left",
             "head-is-control-plane": "it would be a head only",
         }
@@ -232,7 +234,7 @@ MODELS = (
     ).but({"gpus-mixed": "which of the two kinds isn't said"}),
     model("model-not-shown-on-profile", "model-servers", 10, "xe8640, xe9680", (CAPITALS, own(1))),
     one("replicas-too-many", "gpus-suffice", XE9680, XE9680.replace("replicas: 1", "replicas: §3")),
-    one("replicas-too-many-for-one-server", "gpus-suffice", "replicas: 2", "replicas: §5", "minimal"),
+    one("replicas-too-many-for-two-servers", "gpus-suffice", "replicas: 2", "replicas: §9", "minimal"),
     one(
         "replicas-too-many-together",
         "gpus-together",

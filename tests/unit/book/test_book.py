@@ -334,7 +334,7 @@ def test_spines_and_their_other_ports_are_in_every_part(tmp_path: Path) -> None:
 def test_the_command_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "books/minimal.html"
     assert main(["book", "minimal", "--output", str(path), "--date", "2026-11-23"]) == 0
-    assert "4 servers" in capsys.readouterr().out
+    assert "5 servers" in capsys.readouterr().out
     made = path.read_text(encoding="utf-8")
     assert "Site book, 2026-11-23" in made
     (tmp_path / "site.yml").write_text("plugin: rackwright_site\n")

@@ -171,7 +171,7 @@ class Cluster(FakeApi):
 def servers() -> list[dict[str, Any]]:
     model = load_site("minimal")
     plan = plan_of({"models": [], "grid": [], "concurrency": [1], "seconds": 1.0})
-    [one] = ordered(model, [], plan, job.Options("image"), Path("out"))
+    [one] = ordered(model, ["r760xa-1"], plan, job.Options("image"), Path("out"))
     return [{"name": one.name, "gpus": 4, "objects": one.objects()}]
 
 

@@ -91,8 +91,8 @@ def test_groups_and_variables(site: Path) -> None:
     data = listing(site)
     assert data["head"]["hosts"] == ["r660-1"]
     assert data["control_plane"]["hosts"] == ["r660-1", "r660-2", "r660-3"]
-    assert data["gpu_worker"]["hosts"] == data["profile_r760xa"]["hosts"] == ["r760xa-1"]
-    assert len(data["kubernetes"]["hosts"]) == len(data["rack_a"]["hosts"]) == 4
+    assert data["gpu_worker"]["hosts"] == data["profile_r760xa"]["hosts"] == ["r760xa-1", "r760xa-2"]
+    assert len(data["kubernetes"]["hosts"]) == len(data["rack_a"]["hosts"]) == 5
     first, second = (data["_meta"]["hostvars"][name] for name in ("r660-1", "r660-2"))
     assert first["ansible_host"] == "10.40.0.11"
     assert first["rackwright_site"] == str(site / "site.yml")

@@ -50,7 +50,7 @@ def test_the_playbook_gets_the_servers_and_forks_enough(tmp_path: Path) -> None:
 def test_servers_are_named_or_all_but_the_head() -> None:
     model = load_site(checkout() / "inventories" / "minimal")
     assert bare_servers(model, None) == ()
-    assert bare_servers(model, []) == ("r660-2", "r660-3", "r760xa-1")
+    assert bare_servers(model, []) == ("r660-2", "r660-3", "r760xa-1", "r760xa-2")
     assert bare_servers(model, ["r660-3,r660-2", "r660-2"]) == ("r660-3", "r660-2")
     with pytest.raises(UsageError, match="r660-1"):
         bare_servers(model, ["r660-1"])
