@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from rackwright.cli.accept import arguments, run
-from rackwright.errors import RackwrightError
+from rackwright.errors import ExitCode, RackwrightError
 
 
 def main() -> int:
@@ -18,6 +18,9 @@ def main() -> int:
     except RackwrightError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted: nothing was judged; run it again", file=sys.stderr)
+        return int(ExitCode.NOT_AS_IT_SHOULD_BE)
 
 
 if __name__ == "__main__":

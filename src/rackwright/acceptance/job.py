@@ -22,7 +22,7 @@ from rackwright.paths import checkout
 
 NAMESPACE = "acceptance"
 MODULES = ("__init__", "errors", "acceptance/__init__", "acceptance/measure", "acceptance/hardware", "acceptance/load",
-           "acceptance/perf", "acceptance/serve", "acceptance/smi", "acceptance/sweep")  # fmt: skip
+           "acceptance/perf", "acceptance/serve", "acceptance/smi", "acceptance/sweep", "processes")  # fmt: skip
 """Of this package: what the measuring part imports, all of it standard library."""
 RUN = (
     "python3 -m zipfile -e /acceptance/code.zip /work/code && "

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rackwright.acceptance.smi import SAMPLED, Sample, parse_samples
 from rackwright.errors import RunFailure
+from rackwright.processes import tied
 
 NAME = "synthetic-gpt"
 SAMPLE_MS = 100
@@ -143,8 +144,9 @@ def triton(
     log = work / f"triton-{size}.log"
     with log.open("ab") as said:
         process = subprocess.Popen(
-            command, env=installed.environment(gpu), stdout=said, stderr=said, start_new_session=True
-        )
+            command, env=installed.environment(gpu), stdout=said, stderr=said, start_new_session=True,
+            preexec_fn=tied,
+        )  # fmt: skip
     address = f"127.0.0.1:{http_port}"
     try:
         until = time.monotonic() + patience

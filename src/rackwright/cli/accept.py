@@ -21,6 +21,7 @@ from rackwright.acceptance.sweep import Tokens
 from rackwright.catalog import Catalogue, builtin
 from rackwright.errors import ExitCode, UsageError
 from rackwright.paths import build_dir, checkout
+from rackwright.processes import terminable
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -194,7 +195,8 @@ def run(args: argparse.Namespace) -> int:
     plan = planned(args, promise.catalogue)
     installed = installation(args, plan)
     output = (args.output or build_dir() / "acceptance" / host).absolute()
-    certificate = accept(promise, plan, installed, output, host, lambda words: print(words, flush=True))
+    with terminable():  # else a Triton would stay behind, and the GPU's memory with it
+        certificate = accept(promise, plan, installed, output, host, lambda words: print(words, flush=True))
     for one in certificate.all_outcomes:
         hint = f"\n    hint: {one.hint}" if one.hint else ""
         print(f"{one.result:12}  {one.id:22} {one.target:10} {one.evidence}{hint}")

@@ -24,12 +24,13 @@ from rackwright.lab.spec import LabSpec, NodeSpec, from_site
 from rackwright.lab.state import State
 from rackwright.mirror.api import build_bundle, bundle_path
 from rackwright.paths import build_dir
+from rackwright.processes import terminable
 from rackwright.report.data import Rehearsal, Report, Step, scrub
 from rackwright.report.write import write_report
 from rackwright.rollout.history import Estimate, History, clock
 from rackwright.rollout.progress import Progress
 from rackwright.rollout.ready import load_ready_site
-from rackwright.rollout.run import Options, Record, roll_out, terminable, until
+from rackwright.rollout.run import Options, Record, roll_out, until
 from rackwright.rollout.timeline import ALL_PHASES, Timeline
 from rackwright.site import resolve_site
 

@@ -11,10 +11,11 @@ from rackwright.checks.run import read_results, table
 from rackwright.derive.model import SiteModel
 from rackwright.errors import ExitCode, UsageError
 from rackwright.paths import build_dir
+from rackwright.processes import terminable
 from rackwright.rollout.history import Estimate, History, clock
 from rackwright.rollout.progress import Progress
 from rackwright.rollout.ready import load_ready_site
-from rackwright.rollout.run import Options, Record, roll_out, terminable, until
+from rackwright.rollout.run import Options, Record, roll_out, until
 from rackwright.rollout.timeline import ALL_PHASES, PHASES, Timeline
 from rackwright.site import resolve_site
 

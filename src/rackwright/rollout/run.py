@@ -5,7 +5,6 @@ resumable.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import json
 import os
@@ -13,12 +12,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rackwright.errors import RunFailure, UsageError
 from rackwright.paths import checkout
+from rackwright.processes import tied
 from rackwright.rollout.diagnosis import diagnose, diagnose_servers
 from rackwright.rollout.timeline import ALL_PHASES, PHASES, PROVISION, Timeline, merge, read_timeline
 
@@ -29,9 +29,6 @@ GRACE_SECONDS = 10.0
 FORKS = 16
 """As in ansible.cfg."""
 MOST_FORKS = 64
-PR_SET_PDEATHSIG = 1
-"""Of Linux' prctl: the signal that a process gets when its parent ends."""
-_LIBC = ctypes.CDLL(None)
 SERVER = "rackwright_server"
 """The action whose failure is one server's alone: the others go on without it."""
 
@@ -152,21 +149,6 @@ def environment(events: Path) -> dict[str, str]:
     }
 
 
-@contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end this process the way Ctrl-C does: by an exception, so that clean-up runs."""
-
-    def interrupt(number: int, _: object) -> None:
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _events(path: Path, offset: int) -> tuple[list[dict[str, object]], int]:
     """The whole lines of the events' file from ``offset`` bytes on, and the next offset."""
     if not path.exists():
@@ -176,11 +158,6 @@ def _events(path: Path, offset: int) -> tuple[list[dict[str, object]], int]:
         data = file.read()
     end = data.rfind(b"\n") + 1
     return [json.loads(line) for line in data[:end].splitlines() if line.strip()], offset + end
-
-
-def tied() -> None:
-    """In a child: end with who started it, also when that is killed. Two playbooks at the same nodes undo each other."""
-    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -228,6 +205,7 @@ def roll_out(
         line = command_line(options)
         out.write(f"\n# {time.strftime('%F %T')} {' '.join(line)}\n".encode())
         out.flush()
+        # Two playbooks at the same nodes would undo each other: it ends with us.
         process = subprocess.Popen(
             wrap(line), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
             cwd=checkout(), env=env, start_new_session=True, preexec_fn=tied,

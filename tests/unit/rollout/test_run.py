@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import RunFailure, UsageError
+from rackwright.processes import terminable
 from rackwright.rollout.history import Estimate, History
 from rackwright.rollout.progress import Progress
-from rackwright.rollout.run import Options, Record, command_line, roll_out, terminable, until
+from rackwright.rollout.run import Options, Record, command_line, roll_out, until
 from rackwright.rollout.timeline import PHASES, Timeline, read_timeline
 
 PLAY = """---
@@ -191,7 +192,7 @@ def test_without_a_terminal_progress_is_a_few_plain_lines(tmp_path: Path) -> Non
 def test_the_playbook_ends_with_a_run_that_is_killed() -> None:
     """Else it would go on beside the next run, and both would change the same nodes."""
     script = (
-        "import subprocess, time; from rackwright.rollout.run import tied; "
+        "import subprocess, time; from rackwright.processes import tied; "
         "child = subprocess.Popen(['sleep', '60'], start_new_session=True, preexec_fn=tied); "
         "print(child.pid, flush=True); time.sleep(60)"
     )
